@@ -1,0 +1,16 @@
+"""minillm: how a large language model is trained, every line readable, in NumPy and CuPy."""
+
+from numpy import float16, float32, float64, int32, int64
+
+from minillm import functional
+from minillm.autograd import Tensor, detect_anomaly, is_grad_enabled, no_grad, tensor
+from minillm.backend import manual_seed
+from minillm.gradcheck import GradientError, gradcheck
+
+__version__ = "0.1.0"
+
+__all__ = [
+    *("Tensor", "tensor", "no_grad", "is_grad_enabled", "detect_anomaly", "manual_seed"),
+    *("gradcheck", "GradientError", "functional", "nn", "optim"),
+    *("float16", "float32", "float64", "int32", "int64"),
+]

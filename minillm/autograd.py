@@ -1,0 +1,384 @@
+"""Tensor, the tape and the backward sweep: reverse-mode automatic differentiation.
+
+A differentiable function is written once, on plain arrays, and returns its value together with
+its vector-Jacobian product: `return y, backward`, where `backward(dy)` maps dL/dy to dL/dx.  The
+decorator `@differentiable` does the bookkeeping.  Each call made while a gradient is wanted
+leaves a `Node` that knows `backward` and the nodes of its inputs.  `loss.backward()` visits the
+nodes from the youngest to the oldest: a node is older than everything computed from it, so when
+its turn comes its own gradient is complete.  (Baydin et al. 2018, "Automatic differentiation in
+machine learning: a survey", section 3.2.)
+"""
+
+import contextlib
+import functools
+import heapq
+import inspect
+import itertools
+import threading
+
+import numpy as np
+
+from minillm.backend import device_of, get_device, is_device_name
+
+
+class Node:
+    """One recorded call: how to send a gradient back, and to whom.
+
+    `sources[k]` takes the k-th gradient that `backward` returns: a Node, a leaf Tensor, None (no
+    gradient wanted there), or a list of those for an argument that is a sequence.
+    """
+
+    __slots__ = ("backward", "sources", "order", "name")
+
+    def __init__(self, backward, sources, name):
+        self.backward = backward
+        self.sources = sources
+        self.order = next(_creation)
+        self.name = name
+
+
+_creation = itertools.count()
+
+
+class _Mode(threading.local):  # each thread decides for itself whether it records
+    grad_enabled = True
+    anomaly = False
+
+
+_mode = _Mode()
+
+
+@contextlib.contextmanager
+def no_grad():
+    """Within this block nothing is recorded: evaluation needs neither the time nor the memory."""
+    before, _mode.grad_enabled = _mode.grad_enabled, False
+    try:
+        yield
+    finally:
+        _mode.grad_enabled = before
+
+
+def is_grad_enabled() -> bool:
+    """Whether calls are recorded (so: whether keeping something for `backward` is worthwhile)."""
+    return _mode.grad_enabled
+
+
+@contextlib.contextmanager
+def detect_anomaly():
+    """Within this block the first value or gradient that is not finite raises FloatingPointError.
+
+    The error names the function.  Every result is inspected, so use it to find a fault, not to
+    train.
+    """
+    before, _mode.anomaly = _mode.anomaly, True
+    try:
+        yield
+    finally:
+        _mode.anomaly = before
+
+
+class Tensor:
+    """An array that remembers how it was computed.
+
+    data: the plain array (NumPy or CuPy).  grad: dL/d(this), an array of the same shape and dtype
+    or None; filled by `backward()` for the leaves made with `requires_grad=True`.
+    """
+
+    __slots__ = ("data", "grad", "requires_grad", "_node", "__weakref__")
+    __array_ufunc__ = None  # `array * tensor` becomes Tensor.__rmul__, not an array of Tensors
+
+    def __init__(self, data, requires_grad=False):
+        self.data = data
+        self.grad = None
+        self.requires_grad = False
+        self._node = None
+        if requires_grad:
+            self.requires_grad_()
+
+    @property
+    def shape(self):
+        return self.data.shape
+
+    @property
+    def dtype(self):
+        return self.data.dtype
+
+    @property
+    def ndim(self):
+        return self.data.ndim
+
+    @property
+    def device(self) -> str:
+        return device_of(self.data).name
+
+    @property
+    def is_leaf(self) -> bool:
+        return self._node is None
+
+    def numel(self) -> int:
+        return self.data.size
+
+    def __len__(self):
+        if self.data.ndim == 0:
+            raise TypeError("len() of a 0-d tensor")
+        return self.data.shape[0]
+
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
+
+    def __bool__(self):
+        return bool(self.item())
+
+    def __repr__(self):
+        values = np.array2string(self.numpy(), separator=", ", prefix="tensor(", precision=4)
+        extras = "" if self.dtype in (np.float32, np.int64, bool) else f", dtype={self.dtype}"
+        extras += "" if self.device == "cpu" else f", device={self.device!r}"
+        if self._node is not None:
+            extras += f", from={self._node.name}"
+        elif self.requires_grad:
+            extras += ", requires_grad=True"
+        return f"tensor({values}{extras})"
+
+    def item(self):
+        """The value of a one-element tensor as a Python number."""
+        if self.data.size != 1:
+            raise ValueError(f"item() needs a tensor with one element, this one has {self.shape}")
+        return self.numpy().item()
+
+    def numpy(self) -> np.ndarray:
+        """The values as a NumPy array: itself on the CPU, a copy from another device."""
+        return device_of(self.data).to_numpy(self.data)
+
+    def detach(self) -> "Tensor":
+        """The same array without its history."""
+        return Tensor(self.data)
+
+    def requires_grad_(self, requires_grad: bool = True) -> "Tensor":
+        """Ask (or no longer ask) for a gradient of this leaf."""
+        if self._node is not None:
+            raise RuntimeError(
+                f"only a leaf can want a gradient, this tensor was computed by {self._node.name}; "
+                "call detach() first"
+            )
+        if requires_grad and self.data.dtype.kind != "f":
+            raise TypeError(
+                f"a gradient needs a floating dtype, this tensor is {self.data.dtype}: "
+                "pass dtype=minillm.float32"
+            )
+        self.requires_grad = requires_grad
+        return self
+
+    def to(self, *targets) -> "Tensor":
+        """Move to a device ("cpu", "cuda") and/or convert to a dtype; gradients flow through."""
+        result = self
+        for target in targets:
+            if is_device_name(target):
+                result = _move(result, target) if result.device != target else result
+            else:
+                dtype = _as_dtype(target)
+                result = _cast(result, dtype) if result.dtype != dtype else result
+        return result
+
+    def backward(self, gradient=None) -> None:
+        """Add dL/d(leaf) to `.grad` of every leaf that this tensor was computed from.
+
+        gradient: dL/d(self), same shape; 1 if left out, which only a one-element tensor may do.
+        Raises RuntimeError if there is nothing to differentiate or the graph was already used.
+        """
+        if not self.requires_grad:
+            raise RuntimeError(
+                "backward() found no leaf that wants a gradient: none of the tensors this one was "
+                "computed from has requires_grad=True (or it was computed under no_grad)"
+            )
+        xp = device_of(self.data).xp
+        if gradient is None:
+            if self.data.size != 1:
+                raise RuntimeError(
+                    f"backward() of a tensor of shape {self.shape} needs the argument `gradient`; "
+                    "only a one-element tensor (a loss) can do without"
+                )
+            gradient = xp.ones_like(self.data)
+        else:
+            gradient = gradient.data if isinstance(gradient, Tensor) else gradient
+            if gradient.shape != self.shape:
+                raise ValueError(
+                    f"backward(): gradient has shape {gradient.shape}, the tensor {self.shape}"
+                )
+            gradient = gradient.astype(self.data.dtype)  # a copy: the caller's array stays his
+        if self._node is None:
+            _accumulate_leaf(self, gradient, owned=True)
+        else:
+            _sweep(self._node, gradient)
+
+
+# Tensor's operators and methods are attached in functional/__init__.py.
+
+
+def _sweep(root: Node, gradient) -> None:
+    """Send `gradient` back from `root`, youngest node first."""
+    arrived = {root: (gradient, True)}  # node -> (sum of gradients so far, may we write into it?)
+    heap = [(-root.order, root)]
+    while heap:
+        _, node = heapq.heappop(heap)
+        dy, _ = arrived.pop(node)
+        if node.backward is None:
+            raise RuntimeError(
+                f"backward() reached {node.name} a second time: its saved values were freed by "
+                "the first backward(). Compute the loss again, or add the losses before backward()"
+            )
+        gradients = node.backward(dy)
+        node.backward = None  # frees what the closure saved
+        if not isinstance(gradients, tuple):
+            gradients = (gradients,)
+        for source, dx in _pairs(node, gradients):
+            if _mode.anomaly and not bool(device_of(dx).xp.isfinite(dx).all()):
+                raise FloatingPointError(f"the gradient that {node.name} sends back is not finite")
+            # A gradient is ours to write into if the function made it: not dy, not a view.
+            owned = dx is not dy and dx.base is None
+            if isinstance(source, Tensor):
+                _accumulate_leaf(source, dx, owned)
+            elif source not in arrived:
+                arrived[source] = (dx, owned)
+                heapq.heappush(heap, (-source.order, source))
+            else:
+                total, writable = arrived[source]
+                if writable:
+                    total += dx
+                else:
+                    total = total + dx
+                arrived[source] = (total, True)
+        node.sources = ()
+
+
+def _pairs(node: Node, gradients):
+    """(source, gradient) for every source that wants one, sequences flattened."""
+    for source, dx in zip(node.sources, gradients, strict=False):
+        if isinstance(source, list):
+            yield from ((s, d) for s, d in zip(source, dx, strict=True) if s is not None)
+        elif source is not None and dx is not None:
+            yield source, dx
+
+
+def _accumulate_leaf(leaf: Tensor, gradient, owned: bool) -> None:
+    if isinstance(gradient, np.generic):
+        gradient = np.asarray(gradient)
+    if gradient.shape != leaf.shape:
+        raise RuntimeError(f"gradient of shape {gradient.shape} for a leaf of shape {leaf.shape}")
+    if gradient.dtype != leaf.dtype:
+        gradient, owned = gradient.astype(leaf.dtype), True
+    if leaf.grad is None:
+        leaf.grad = gradient if owned else gradient.copy()
+    else:
+        leaf.grad += gradient
+
+
+# PyTorch calls NumPy's `axis` and `keepdims` dim and keepdim; either spelling is understood.
+_ALIASES = {"dim": "axis", "keepdim": "keepdims"}
+
+
+def differentiable(function):
+    """Make a function of arrays that returns `(y, backward)` a function of Tensors.
+
+    `backward(dy)` returns the gradient of the first argument, or a tuple in argument order with
+    None where there is none (the end may be left out); for an argument that is a list of Tensors,
+    a list.  It may overwrite arrays that the function made, but never `dy` or an input, and what
+    it returns is `dy` itself, a view, or an array that the function made.
+    """
+    signature = inspect.signature(function)
+    name = function.__name__
+
+    @functools.wraps(function)
+    def call(*args, **kwargs):
+        if kwargs:
+            args = _to_positional(signature, args, kwargs)
+        sources, arrays, recorded = [], [], False
+        for argument in args:
+            source = None
+            if isinstance(argument, Tensor):
+                source = _source(argument)
+                recorded = recorded or source is not None
+                argument = argument.data
+            elif type(argument) in (list, tuple) and any(isinstance(a, Tensor) for a in argument):
+                source = [_source(a) if isinstance(a, Tensor) else None for a in argument]
+                recorded = recorded or any(s is not None for s in source)
+                argument = type(argument)(a.data if isinstance(a, Tensor) else a for a in argument)
+            sources.append(source)
+            arrays.append(argument)
+        y, backward = function(*arrays)
+        if isinstance(y, np.generic):
+            y = np.asarray(y)  # NumPy's reductions to one number return a scalar, not an array
+        if _mode.anomaly and y.dtype.kind == "f" and not bool(device_of(y).xp.isfinite(y).all()):
+            raise FloatingPointError(f"{name} returned a value that is not finite")
+        result = Tensor(y)
+        if recorded and _mode.grad_enabled:
+            result.requires_grad = True
+            result._node = Node(backward, sources, name)
+        return result
+
+    return call
+
+
+def _source(tensor: Tensor):
+    """Who receives the gradient of `tensor`: the node that made it, the leaf itself, or nobody."""
+    return (tensor._node or tensor) if tensor.requires_grad else None
+
+
+def _to_positional(signature, args, kwargs):
+    for alias, name in _ALIASES.items():
+        if alias in kwargs and name in signature.parameters:
+            kwargs[name] = kwargs.pop(alias)
+    bound = signature.bind(*args, **kwargs)
+    bound.apply_defaults()
+    return bound.args
+
+
+@differentiable
+def _cast(x, dtype):
+    def backward(dy):
+        return dy.astype(x.dtype)
+
+    return x.astype(dtype), backward
+
+
+@differentiable
+def _move(x, device):
+    origin = device_of(x)
+
+    def backward(dy):
+        return origin.from_numpy(device_of(dy).to_numpy(dy))
+
+    return get_device(device).from_numpy(origin.to_numpy(x)), backward
+
+
+def tensor(data, requires_grad: bool = False, dtype=None, device: str | None = None) -> Tensor:
+    """Make a leaf Tensor from numbers, nested lists, an array or a Tensor; the values are copied.
+
+    Python floats become float32, Python integers int64; arrays keep their dtype unless `dtype`
+    says otherwise.  `device` defaults to the CPU (for an array: to where it is).
+    """
+    if isinstance(data, Tensor):
+        data = data.data
+    if device is None and not isinstance(data, list | tuple | int | float | np.generic):
+        owner = device_of(data)
+    else:
+        owner = get_device(device or "cpu")
+    if isinstance(data, list | tuple | int | float):
+        data = np.array(data)
+        if data.dtype == object:
+            raise ValueError("tensor(): the nested lists have rows of different lengths")
+        if dtype is None and data.dtype == np.float64:
+            dtype = np.float32
+    if device_of(data) is owner:
+        array = owner.xp.array(data, dtype=_as_dtype(dtype))
+    else:
+        array = owner.from_numpy(np.array(device_of(data).to_numpy(data), dtype=_as_dtype(dtype)))
+    return Tensor(array, requires_grad)
+
+
+def _as_dtype(dtype):
+    if dtype is None:
+        return None
+    try:
+        return np.dtype(dtype)
+    except TypeError:
+        raise ValueError(f"{dtype!r} is neither a known device nor a dtype") from None

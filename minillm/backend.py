@@ -1,0 +1,286 @@
+"""NumPy or CuPy: the array decides.
+
+Every function of minillm asks the array it was given, `xp = array_module(x)`, and computes with
+that library.  There is no global switch: NumPy and CuPy arrays live side by side in one process,
+and a transfer happens only where somebody wrote one (`Tensor.to`, `.numpy()`, `.item()`).
+
+What differs between the libraries is gathered here and nowhere else: moving arrays, random
+numbers, the error function, adding rows at indices, fusing elementwise chains, and memory.
+"""
+
+import ctypes
+import functools
+import math
+import os
+import sys
+import threading
+from types import ModuleType
+
+import numpy as np
+
+try:
+    import cupy
+except ImportError:  # no GPU build installed: the CPU is all there is
+    cupy = None
+
+
+class Device:
+    """The CPU: NumPy arrays in main memory.  The other devices override what differs there."""
+
+    name = "cpu"
+    xp: ModuleType = np
+    checks_ids = True  # ids are checked against their range; on a GPU that would stall the stream
+    array_types: tuple = (np.ndarray, np.generic)
+
+    def check(self) -> None:
+        """Raise RuntimeError, saying how to mend it, where the device can't be used."""
+
+    def from_numpy(self, array: np.ndarray):
+        return array
+
+    def to_numpy(self, array) -> np.ndarray:
+        return np.asarray(array)
+
+    def generator(self, seed):
+        # SFC64 makes random bytes fastest among NumPy's generators.
+        return np.random.Generator(np.random.SFC64(seed))
+
+    def random_bytes(self, generator, shape):
+        """Uniform integers 0..255 (uint8): all the randomness that a dropout mask needs."""
+        return np.frombuffer(generator.bytes(math.prod(shape)), np.uint8).reshape(shape)
+
+    def erf(self, x):
+        """The error function to double precision, an element at a time: exact and slow."""
+        return np.asarray(_erf_elementwise(x), dtype=x.dtype)
+
+    def add_rows(self, target, ids, rows) -> None:
+        """target[ids[n]] += rows[n] for every n, ids repeated or not; all arrays of the device.
+
+        `np.add.at` is 2 to 17 times slower than sorting: equal ids become neighbours and
+        `reduceat` sums each run of them.
+        """
+        if ids.size == 0:
+            return
+        order = np.argsort(ids, kind="stable")
+        ids = ids[order]
+        starts = np.flatnonzero(np.r_[True, ids[1:] != ids[:-1]])
+        target[ids[starts]] += np.add.reduceat(rows[order], starts, axis=0)
+
+    def fuse(self, body):
+        """A function that applies the elementwise `body(xp, *arrays)` block by block."""
+        return functools.partial(_in_blocks, body)
+
+
+class CudaDevice(Device):
+    """An NVIDIA GPU through CuPy."""
+
+    name = "cuda"
+    checks_ids = False
+
+    def __init__(self):
+        self.xp = cupy
+        self.array_types = (cupy.ndarray,) if cupy is not None else ()
+
+    def check(self) -> None:
+        if cupy is None:
+            raise RuntimeError(
+                "device 'cuda' needs CuPy, which is not installed: "
+                "pip install 'minillm[cuda13]' (or 'minillm[cuda12]' for CUDA 12)"
+            )
+        if not cupy.cuda.is_available():
+            raise RuntimeError("device 'cuda': CuPy finds no usable GPU; use device='cpu'")
+
+    def from_numpy(self, array):
+        return cupy.asarray(array)
+
+    def to_numpy(self, array):
+        return cupy.asnumpy(array)
+
+    def generator(self, seed):
+        return cupy.random.Generator(cupy.random.XORWOW(_one_integer(seed)))
+
+    def random_bytes(self, generator, shape):
+        words = generator.integers(0, 2**32, size=-(-math.prod(shape) // 4), dtype=np.uint32)
+        return words.view(np.uint8)[: math.prod(shape)].reshape(shape)
+
+    def erf(self, x):
+        from cupyx.scipy.special import erf
+
+        return erf(x)
+
+    def add_rows(self, target, ids, rows):
+        cupy.add.at(target, ids, rows)
+
+    def fuse(self, body):
+        def kernel(*arrays):
+            return body(cupy, *arrays)
+
+        return cupy.fuse(kernel, kernel_name=body.__name__)
+
+
+_devices: dict[str, Device] = {}
+_device_of_type: dict[type, Device] = {}
+
+
+def register_device(device: Device) -> None:
+    """Add a device; arrays of its `array_types` belong to it from now on."""
+    _devices[device.name] = device
+    for array_type in device.array_types:
+        _device_of_type[array_type] = device
+
+
+def get_device(name: str) -> Device:
+    """The usable device called `name`; ValueError for an unknown name, RuntimeError if not there."""
+    device = _devices.get(name)
+    if device is None:
+        raise ValueError(f"unknown device {name!r}: expected one of {', '.join(sorted(_devices))}")
+    device.check()
+    return device
+
+
+def is_device_name(name) -> bool:
+    """Whether `name` names a device, usable here or not."""
+    return isinstance(name, str) and name in _devices
+
+
+def device_of(array) -> Device:
+    """The device that holds `array`."""
+    device = _device_of_type.get(type(array))
+    if device is not None:
+        return device
+    for array_type, device in list(_device_of_type.items()):
+        if isinstance(array, array_type):  # a subclass, such as np.float32 or np.memmap
+            _device_of_type[type(array)] = device
+            return device
+    raise TypeError(f"expected an array, got {type(array).__name__}")
+
+
+def array_module(array) -> ModuleType:
+    """`numpy` for a NumPy array, `cupy` for a CuPy array."""
+    return device_of(array).xp
+
+
+def erf(x):
+    """erf(x) = 2/sqrt(pi) * integral from 0 to x of exp(-t^2) dt, for float arrays."""
+    return device_of(x).erf(x)
+
+
+_erf_elementwise = np.frompyfunc(math.erf, 1, 1)
+
+
+def add_rows(target, ids, rows) -> None:
+    """target[ids[n]] += rows[n] for every n; target (V, D), ids (N,), rows (N, D)."""
+    device_of(target).add_rows(target, ids, rows)
+
+
+def check_ids(ids, size: int, what: str) -> None:
+    """Raise IndexError unless 0 <= ids < size (not on a GPU, which would have to wait for it)."""
+    if device_of(ids).checks_ids and ids.size and (ids.min() < 0 or ids.max() >= size):
+        raise IndexError(
+            f"{what}: id {int(ids.min())} to {int(ids.max())} found, expected 0 to {size - 1}"
+        )
+
+
+# ------------------------------------------------------------------------------- random numbers
+
+# Each thread has its own generators, so that threads never share (and race for) a stream.
+_random = threading.local()
+
+
+def manual_seed(seed) -> None:
+    """Start the random streams of every device (of this thread) from `seed`.
+
+    `seed` is a non-negative integer or a sequence of them, such as (seed, step, rank).
+    """
+    _random.seed = seed
+    _random.generators = {}
+
+
+def random_generator(device: Device):
+    """The calling thread's random generator on `device`."""
+    if not hasattr(_random, "generators"):
+        manual_seed(int.from_bytes(os.urandom(8), "little"))
+    if device.name not in _random.generators:
+        _random.generators[device.name] = device.generator(_random.seed)
+    return _random.generators[device.name]
+
+
+def _one_integer(seed) -> int:
+    return int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0])
+
+
+# ------------------------------------------------------------------------ fused elementwise code
+
+BLOCK = 32_768  # elements: a few float32 arrays of this length fit into a core's L2 cache
+
+
+def fuse(body):
+    """Turn `body(xp, *arrays)`, purely elementwise, into one pass over memory.
+
+    A chain such as `x * tanh(x) + 1` reads and writes memory at each operation.  On the GPU
+    `cupy.fuse` makes one kernel of it.  On the CPU the chain runs over blocks of `BLOCK` elements,
+    whose intermediate results stay in the cache.  Either way the source is the readable one.
+
+    Arrays share one shape; Python scalars may stand between them.  `body` returns an array or a
+    tuple of arrays (or None if it only updates its arguments in place).  No reduction, branch or
+    indexing inside: CuPy would silently go wrong there.
+    """
+    fused = {}
+
+    @functools.wraps(body)
+    def call(*arrays):
+        device = device_of(arrays[0])
+        if device.name not in fused:
+            fused[device.name] = device.fuse(body)
+        return fused[device.name](*arrays)
+
+    call.plain = body
+    return call
+
+
+def _in_blocks(body, *arrays):
+    first = arrays[0]
+    dense = all(a.flags.c_contiguous for a in arrays if isinstance(a, np.ndarray))
+    if first.size <= BLOCK or not dense:
+        return body(np, *arrays)
+    flat = [a.reshape(-1) if isinstance(a, np.ndarray) else a for a in arrays]
+    outputs = single = None
+    for start in range(0, first.size, BLOCK):
+        block = slice(start, start + BLOCK)
+        results = body(np, *(a[block] if isinstance(a, np.ndarray) else a for a in flat))
+        if results is None:
+            continue
+        if outputs is None:
+            single = not isinstance(results, tuple)
+            examples = (results,) if single else results
+            outputs = [np.empty(first.shape, r.dtype) for r in examples]
+        for output, result in zip(outputs, (results,) if single else results, strict=True):
+            output.reshape(-1)[block] = result
+    if outputs is None:
+        return None
+    return outputs[0] if single else tuple(outputs)
+
+
+# ----------------------------------------------------------------------------------- CPU memory
+
+
+def _keep_freed_memory() -> None:
+    """Ask glibc to keep large freed buffers instead of returning them to the system.
+
+    A training step frees and takes the same few hundred megabytes again; by default each large
+    buffer is mapped anew and every page of it faults once a step (a quarter of the step's time).
+    """
+    M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+    if sys.platform != "linux":
+        return
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+    except OSError:  # not glibc
+        return
+    libc.mallopt(M_MMAP_THRESHOLD, 1 << 30)
+    libc.mallopt(M_TRIM_THRESHOLD, 1 << 30)
+
+
+_keep_freed_memory()
+register_device(Device())
+register_device(CudaDevice())

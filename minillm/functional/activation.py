@@ -1,0 +1,134 @@
+"""Nonlinearities, each with its derivative."""
+
+import math
+
+from minillm.autograd import differentiable, is_grad_enabled
+from minillm.backend import array_module, erf, fuse
+
+
+@differentiable
+def tanh(x):
+    """y = tanh(x); dx = dy * (1 - y^2)."""
+    y = array_module(x).tanh(x)
+
+    def backward(dy):
+        return dy * (1 - y * y)
+
+    return y, backward
+
+
+@differentiable
+def sigmoid(x):
+    """y = 1 / (1 + e^-x) = (tanh(x/2) + 1) / 2, which can't overflow; dx = dy * y * (1 - y)."""
+    y = 0.5 * array_module(x).tanh(0.5 * x) + 0.5
+
+    def backward(dy):
+        return dy * y * (1 - y)
+
+    return y, backward
+
+
+@differentiable
+def relu(x):
+    """y = max(x, 0); dx = dy where x > 0, else 0 (0 at the kink, as in PyTorch)."""
+    y = array_module(x).maximum(x, 0)
+
+    def backward(dy):
+        return dy * (y > 0)
+
+    return y, backward
+
+
+@differentiable
+def silu(x):
+    """y = x * s with s = sigmoid(x); dx = dy * (s + x s (1 - s)) = dy * (s + y (1 - s))."""
+    s = 0.5 * array_module(x).tanh(0.5 * x) + 0.5
+    y = x * s
+
+    def backward(dy):
+        return dy * (s + y * (1 - s))
+
+    return y, backward
+
+
+@differentiable
+def gelu(x, approximate="none"):
+    """y = x * Phi(x), Phi the standard normal distribution function (Hendrycks & Gimpel 2016).
+
+    approximate="none": Phi(x) = (1 + erf(x / sqrt 2)) / 2, and Phi'(x) = phi(x), so
+    dx = dy * (Phi(x) + x phi(x)).  approximate="tanh": the formula that GPT-2 uses,
+    Phi(x) ~ (1 + tanh(u)) / 2 with u = sqrt(2/pi) (x + 0.044715 x^3).
+    The derivative is computed with the value, from the same intermediates, and kept.
+    """
+    if approximate == "tanh":
+        y, dydx = _gelu_tanh(x)
+    elif approximate != "none":
+        raise ValueError(f"gelu: approximate={approximate!r}, expected 'none' or 'tanh'")
+    elif x.dtype.itemsize < 8:
+        y, dydx = _gelu_float32(x)
+    else:
+        xp = array_module(x)
+        Phi = 0.5 * (1 + erf(x / math.sqrt(2)))
+        phi = xp.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
+        y, dydx = x * Phi, Phi + x * phi
+
+    def backward(dy):
+        return dy * dydx
+
+    return y, backward if is_grad_enabled() else None
+
+
+@fuse
+def _gelu_float32(xp, x):
+    """Exact GELU and its derivative to float32's precision.
+
+    The tail Q(|x|) = 1 - Phi(|x|) by Abramowitz & Stegun 7.1.26 (error below 7.5e-8): a polynomial
+    in t = 1 / (1 + p |x| / sqrt 2) times e^(-x^2/2), which phi(x) needs anyway.
+    """
+    t = 1 / (1 + (0.3275911 / math.sqrt(2)) * xp.abs(x))
+    bell = xp.exp(-0.5 * x * x)
+    polynomial = 1.061405429 * t - 1.453152027
+    polynomial = polynomial * t + 1.421413741
+    polynomial = polynomial * t - 0.284496736
+    polynomial = polynomial * t + 0.254829592
+    Q = 0.5 * polynomial * t * bell
+    # Phi(x) is 1 - Q(|x|) for positive x, Q(|x|) for negative x.
+    Phi = xp.where(x > 0, 1 - Q, Q)
+    return x * Phi, Phi + x * bell * (1 / math.sqrt(2 * math.pi))
+
+
+@fuse
+def _gelu_tanh(xp, x):
+    """GELU's tanh form and its derivative; du/dx = sqrt(2/pi) (1 + 3 * 0.044715 x^2)."""
+    c = math.sqrt(2 / math.pi)
+    square = x * x
+    t = xp.tanh(c * x * (1 + 0.044715 * square))
+    Phi = 0.5 + 0.5 * t
+    dPhi = 0.5 * (1 - t * t) * (c + (3 * 0.044715 * c) * square)
+    return x * Phi, Phi + x * dPhi
+
+
+@differentiable
+def softmax(x, axis=-1):
+    """softmax(x)_i = exp(x_i) / sum_j exp(x_j), along `axis`."""
+    xp = array_module(x)
+    y = xp.exp(x - x.max(axis=axis, keepdims=True))
+    y /= y.sum(axis=axis, keepdims=True)
+
+    def backward(dy):  # dL/dx = y * (dy - <dy, y>)
+        return y * (dy - (dy * y).sum(axis=axis, keepdims=True))
+
+    return y, backward
+
+
+@differentiable
+def log_softmax(x, axis=-1):
+    """y_i = x_i - log sum_j exp(x_j), along `axis`; dx = dy - softmax(x) * sum_j dy_j."""
+    xp = array_module(x)
+    y = x - x.max(axis=axis, keepdims=True)
+    y -= xp.log(xp.exp(y).sum(axis=axis, keepdims=True))
+
+    def backward(dy):
+        return dy - xp.exp(y) * dy.sum(axis=axis, keepdims=True)
+
+    return y, backward

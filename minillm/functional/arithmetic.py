@@ -1,0 +1,165 @@
+"""Elementwise arithmetic with broadcasting: + - * / ** exp log sqrt abs where masked_fill."""
+
+from minillm.autograd import differentiable
+from minillm.backend import array_module
+
+
+def unbroadcast(gradient, operand):
+    """Undo broadcasting: sum `gradient` over the axes along which `operand` was repeated.
+
+    y = x + b with x (B, L, D) and b (D,) uses each b_d B*L times, and the gradient of a value
+    that is used several times is the sum over its uses.  None for a Python scalar.
+    """
+    if not hasattr(operand, "shape"):
+        return None
+    if gradient.shape == operand.shape:
+        return gradient
+    added = gradient.ndim - operand.ndim
+    repeated = tuple(range(added)) + tuple(
+        added + i for i, n in enumerate(operand.shape) if n == 1 and gradient.shape[added + i] != 1
+    )
+    return gradient.sum(axis=repeated, keepdims=True).reshape(operand.shape)
+
+
+@differentiable
+def add(x, y):
+    """x + y."""
+
+    def backward(dz):
+        return unbroadcast(dz, x), unbroadcast(dz, y)
+
+    return x + y, backward
+
+
+@differentiable
+def subtract(x, y):
+    """x - y."""
+
+    def backward(dz):
+        return unbroadcast(dz, x), unbroadcast(-dz, y)
+
+    return x - y, backward
+
+
+@differentiable
+def multiply(x, y):
+    """x * y; dx = dz * y, dy = dz * x."""
+
+    def backward(dz):
+        return unbroadcast(dz * y, x), unbroadcast(dz * x, y)
+
+    return x * y, backward
+
+
+@differentiable
+def divide(x, y):
+    """z = x / y; dx = dz / y, dy = -dz * x / y^2 = -dx * z."""
+    z = x / y
+
+    def backward(dz):
+        dx = dz / y
+        return unbroadcast(dx, x), unbroadcast(-dx * z, y)
+
+    return z, backward
+
+
+@differentiable
+def power(x, p):
+    """z = x ** p; dx = dz * p * x^(p-1), dp = dz * z * ln x (for x > 0; 0 at x = 0)."""
+    number = not hasattr(p, "shape")
+    # A general power costs 16 times as much as a product.
+    z = x * x if number and p == 2 else x * x * x if number and p == 3 else x**p
+
+    def backward(dz):
+        if number:
+            if p == 2:
+                return 2 * dz * x
+            if p == 3:
+                return 3 * dz * x * x
+            return unbroadcast(dz * p * x ** (p - 1), x)
+        xp = array_module(p)
+        positive = xp.asarray(x > 0)
+        logarithm = xp.log(xp.where(positive, x, 1))
+        return unbroadcast(dz * p * x ** (p - 1), x), unbroadcast(dz * z * logarithm, p)
+
+    return z, backward
+
+
+@differentiable
+def negative(x):
+    """-x."""
+
+    def backward(dy):
+        return -dy
+
+    return -x, backward
+
+
+@differentiable
+def exp(x):
+    """y = e^x; dx = dy * y."""
+    y = array_module(x).exp(x)
+
+    def backward(dy):
+        return dy * y
+
+    return y, backward
+
+
+@differentiable
+def log(x):
+    """Natural logarithm; dx = dy / x."""
+
+    def backward(dy):
+        return dy / x
+
+    return array_module(x).log(x), backward
+
+
+@differentiable
+def sqrt(x):
+    """y = sqrt(x); dx = dy / (2 y)."""
+    y = array_module(x).sqrt(x)
+
+    def backward(dy):
+        return dy / (2 * y)
+
+    return y, backward
+
+
+@differentiable
+def abs(x):
+    """|x|; dx = dy * sign(x), 0 at x = 0."""
+    xp = array_module(x)
+
+    def backward(dy):
+        return dy * xp.sign(x)
+
+    return xp.abs(x), backward
+
+
+@differentiable
+def where(condition, x, y):
+    """x where `condition` (boolean) holds, y elsewhere; the gradient goes where the value came from."""
+    xp = array_module(condition)
+
+    def backward(dz):
+        # A new 0 of dz's dtype: the untaken side gets no gradient.
+        return (
+            None,
+            unbroadcast(xp.where(condition, dz, 0), x),
+            unbroadcast(xp.where(condition, 0, dz), y),
+        )
+
+    return xp.where(condition, x, y), backward
+
+
+@differentiable
+def masked_fill(x, mask, value):
+    """x with `value` (a number) wherever `mask` (boolean, broadcast to x) is True."""
+    xp = array_module(x)
+
+    def backward(dy):
+        return unbroadcast(xp.where(mask, 0, dy), x)
+
+    return xp.where(mask, value, x), backward

@@ -1,0 +1,120 @@
+"""Scaled dot-product attention (Vaswani et al. 2017, section 3.2.1), forward and backward.
+
+    S = Q K^T / sqrt(E)      how well query q matches key k       (..., Lq, Lk)
+    P = softmax(S)           over the keys
+    Y = P V                  each query's mixture of the values   (..., Lq, Ev)
+
+Scores are kept transposed, [key, query]: the softmax then reduces over the second-last axis, along
+which the processor works on whole rows at once.
+"""
+
+import math
+
+from minillm.autograd import differentiable
+from minillm.backend import array_module
+from minillm.functional.arithmetic import unbroadcast
+from minillm.functional.dropout import keep_mask
+
+
+@differentiable
+def scaled_dot_product_attention(
+    query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None
+):
+    """softmax(query key^T * scale + mask) value.
+
+    query (..., Lq, E), key (..., Lk, E), value (..., Lk, Ev) -> (..., Lq, Ev).
+    attn_mask, broadcast to (..., Lq, Lk): boolean, True where a query may look, or a float that is
+    added to the scores (it gets no gradient).  is_causal: query i sees the keys 0..i.
+    scale defaults to 1/sqrt(E).  A query that may look nowhere gets zeros.
+    """
+    if query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
+        raise ValueError(
+            f"attention: query {query.shape}, key {key.shape}, value {value.shape}: query and key "
+            "need the same last axis, key and value the same number of positions"
+        )
+    return _attend(query, key, value, attn_mask, dropout_p, is_causal, scale)
+
+
+@differentiable
+def multi_head_attention(qkv, num_heads, attn_mask=None, dropout_p=0.0, is_causal=False):
+    """Self-attention of all heads from the joint projection qkv (B, L, 3E) -> (B, L, E).
+
+    Equals splitting qkv into queries, keys and values, each into heads of E / num_heads columns,
+    `scaled_dot_product_attention`, and joining the heads; without a copy for each of these steps.
+    attn_mask is broadcast to (B, heads, L, L), True where a query may look.
+    """
+    xp = array_module(qkv)
+    B, L, threeE = qkv.shape
+    E, D = threeE // 3, threeE // 3 // num_heads
+    heads = qkv.reshape(B, L, 3, num_heads, D).transpose(2, 0, 3, 1, 4)  # (3, B, h, L, D), a view
+    y, attend_backward = _attend(*heads, attn_mask, dropout_p, is_causal, None)
+
+    def backward(dy):
+        dy = dy.reshape(B, L, num_heads, D).transpose(0, 2, 1, 3)
+        dqkv = xp.empty((B, L, 3, num_heads, D), dy.dtype)
+        for part, gradient in enumerate(attend_backward(dy)):
+            dqkv[:, :, part] = gradient.transpose(0, 2, 1, 3)
+        return dqkv.reshape(B, L, threeE)
+
+    return xp.ascontiguousarray(y.transpose(0, 2, 1, 3)).reshape(B, L, E), backward
+
+
+def _attend(q, k, v, mask, dropout_p, is_causal, scale):
+    """Y and its backward on plain arrays; P and dP are stored as [key, query]."""
+    xp = array_module(q)
+    scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
+    qT = xp.ascontiguousarray(q.swapaxes(-1, -2))  # (..., E, Lq)
+    P = k @ qT  # (..., Lk, Lq): scores, turned into probabilities in place
+    P *= scale
+    if is_causal:
+        Lk, Lq = P.shape[-2:]
+        P = xp.where(xp.arange(Lk)[:, None] <= xp.arange(Lq)[None, :], P, -math.inf)
+    if mask is not None:
+        maskT = mask.swapaxes(-1, -2) if mask.ndim > 1 else mask[:, None]
+        if mask.dtype == bool:
+            P = xp.where(maskT, P, -math.inf)
+        else:
+            P = P + maskT
+    _softmax_over_keys(xp, P, masked=is_causal or mask is not None)
+    if dropout_p > 0:
+        keep, keep_scale = keep_mask(P, dropout_p)
+    else:
+        keep = None
+
+    def dropped(probabilities):  # dropout's mask and scale, for P and for dP alike
+        if keep is None:
+            return probabilities
+        probabilities = probabilities * keep
+        probabilities *= keep_scale
+        return probabilities
+
+    y = dropped(P).swapaxes(-1, -2) @ v  # (..., Lq, Ev)
+
+    def backward(dy):
+        # Y = P V (P after dropout):            dV = P^T dY and dP = dY V^T.
+        # Softmax, for each query:              dS = P * (dP - sum_k P_k dP_k),
+        # where sum_k P_k dP_k = sum_k P_k dY V_k = dY . Y, a product of short rows.
+        # S = scale Q K^T:                      dQ = scale dS K and dK = scale dS^T Q.
+        dv = dropped(P) @ dy
+        dS = dropped(v @ xp.ascontiguousarray(dy.swapaxes(-1, -2)))  # dP, (..., Lk, Lq)
+        dS -= (dy * y).sum(axis=-1)[..., None, :]
+        dS *= P
+        dS *= scale
+        dq = dS.swapaxes(-1, -2) @ k
+        dk = dS @ q
+        return unbroadcast(dq, q), unbroadcast(dk, k), unbroadcast(dv, v)
+
+    return y, backward
+
+
+def _softmax_over_keys(xp, S, masked) -> None:
+    """Softmax along axis -2, in place; a column of -inf only (nothing to look at) becomes zeros."""
+    largest = S.max(axis=-2, keepdims=True)
+    if masked:
+        largest = xp.where(largest == -math.inf, 0, largest)
+    S -= largest
+    xp.exp(S, out=S)
+    total = S.sum(axis=-2, keepdims=True)
+    if masked:
+        total = xp.where(total == 0, 1, total)
+    S /= total

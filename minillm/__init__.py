@@ -8,9 +8,3 @@ from minillm.backend import manual_seed
 from minillm.gradcheck import GradientError, gradcheck
 
 __version__ = "0.1.0"
-
-__all__ = [
-    *("Tensor", "tensor", "no_grad", "is_grad_enabled", "detect_anomaly", "manual_seed"),
-    *("gradcheck", "GradientError", "functional", "nn", "optim"),
-    *("float16", "float32", "float64", "int32", "int64"),
-]

@@ -1,7 +1,6 @@
 """The differentiable functions, and (here, in one place) Tensor's operators and methods."""
 
 from minillm.autograd import Tensor
-from minillm.functional import arithmetic, linalg, reduction, shape
 from minillm.functional.activation import (
     gelu,
     log_softmax,
@@ -106,16 +105,3 @@ _METHODS |= {
 }
 for _name, _method in _METHODS.items():
     setattr(Tensor, _name, _method)
-
-__all__ = [
-    *("add", "subtract", "multiply", "divide", "power", "negative", "exp", "log", "sqrt", "abs"),
-    *("where", "masked_fill", "unbroadcast", "matmul", "linear"),
-    *("sum", "mean", "max", "var"),
-    *("reshape", "flatten", "squeeze", "unsqueeze", "transpose", "permute", "broadcast_to"),
-    *("concatenate", "cat", "stack", "split", "getitem", "gather"),
-    *("tanh", "sigmoid", "relu", "silu", "gelu", "softmax", "log_softmax"),
-    *("embedding", "layer_norm", "dropout", "conv1d", "max_pool1d", "lstm", "rnn"),
-    *("scaled_dot_product_attention", "multi_head_attention"),
-    *("cross_entropy", "binary_cross_entropy", "binary_cross_entropy_with_logits", "mse_loss"),
-    *("arithmetic", "linalg", "reduction", "shape"),
-]

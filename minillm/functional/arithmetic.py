@@ -140,7 +140,7 @@ def abs(x):
 
 @differentiable
 def where(condition, x, y):
-    """x where `condition` (boolean) holds, y elsewhere; the gradient goes where the value came from."""
+    """x where `condition` (boolean) holds, y elsewhere; the gradient goes to the side taken."""
     xp = array_module(condition)
 
     def backward(dz):

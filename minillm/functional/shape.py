@@ -106,7 +106,7 @@ def stack(tensors, axis=0):
 
 
 def split(x, split_size_or_sections, dim=0):
-    """A tuple of slices along `dim`: of one size (the last may be shorter), or of the sizes listed."""
+    """Slices along `dim`, as a tuple: of one size (the last may be shorter) or of listed sizes."""
     length = x.shape[dim]
     sizes = split_size_or_sections
     if isinstance(sizes, int):
@@ -126,7 +126,7 @@ def split(x, split_size_or_sections, dim=0):
 
 @differentiable
 def getitem(x, index):
-    """x[index] for slices, integers, masks and integer arrays; a value taken twice collects both."""
+    """x[index]: slices, integers, masks, integer arrays; a value taken twice collects both dy."""
     xp = array_module(x)
 
     def backward(dy):

@@ -2,7 +2,7 @@
 
 from numpy import float16, float32, float64, int32, int64
 
-from minillm import functional
+from minillm import functional, nn, optim
 from minillm.autograd import Tensor, detect_anomaly, is_grad_enabled, no_grad, tensor
 from minillm.backend import manual_seed
 from minillm.gradcheck import GradientError, gradcheck

@@ -130,7 +130,7 @@ def register_device(device: Device) -> None:
 
 
 def get_device(name: str) -> Device:
-    """The device called `name`: ValueError if there is no such name, RuntimeError if no such GPU."""
+    """The device called `name`: ValueError for an unknown name, RuntimeError without a GPU."""
     device = _devices.get(name)
     if device is None:
         raise ValueError(f"unknown device {name!r}: expected one of {', '.join(sorted(_devices))}")

@@ -85,6 +85,7 @@ _METHODS = {
     "__truediv__": divide,
     "__rtruediv__": lambda x, y: divide(y, x),
     "__pow__": power,
+    "__rpow__": lambda x, y: power(y, x),
     "__matmul__": matmul,
     "__rmatmul__": lambda x, y: matmul(y, x),
     "__neg__": negative,

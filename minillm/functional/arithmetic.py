@@ -1,5 +1,7 @@
 """Elementwise arithmetic with broadcasting: + - * / ** exp log sqrt abs where masked_fill."""
 
+import math
+
 from minillm.autograd import differentiable
 from minillm.backend import array_module
 
@@ -65,22 +67,26 @@ def divide(x, y):
 
 @differentiable
 def power(x, p):
-    """z = x ** p; dx = dz * p * x^(p-1), dp = dz * z * ln x (for x > 0; 0 at x = 0)."""
+    """z = x ** p; dx = dz * p * x^(p-1) (0 for p = 0), dp = dz * z * ln x (0 unless x > 0)."""
     number = not hasattr(p, "shape")
     # A general power costs 16 times as much as a product.
     z = x * x if number and p == 2 else x * x * x if number and p == 3 else x**p
 
     def backward(dz):
         if number:
+            if p == 0:
+                return dz * 0
             if p == 2:
                 return 2 * dz * x
             if p == 3:
                 return 3 * dz * x * x
-            return unbroadcast(dz * p * x ** (p - 1), x)
+            return dz * p * x ** (p - 1)
+        if not hasattr(x, "shape"):  # 2 ** p
+            return None, dz * z * (math.log(x) if x > 0 else 0)
         xp = array_module(p)
-        positive = xp.asarray(x > 0)
-        logarithm = xp.log(xp.where(positive, x, 1))
-        return unbroadcast(dz * p * x ** (p - 1), x), unbroadcast(dz * z * logarithm, p)
+        base = xp.where(p == 0, 1, x)  # x^0 is constant, at x = 0 too
+        logarithm = xp.log(xp.where(x > 0, x, 1))
+        return unbroadcast(dz * p * base ** (p - 1), x), unbroadcast(dz * z * logarithm, p)
 
     return z, backward
 
@@ -157,6 +163,8 @@ def where(condition, x, y):
 @differentiable
 def masked_fill(x, mask, value):
     """x with `value` (a number) wherever `mask` (boolean, broadcast to x) is True."""
+    if mask.dtype != bool:
+        raise TypeError(f"masked_fill: the mask is {mask.dtype}, expected bool (such as ids == 0)")
     xp = array_module(x)
 
     def backward(dy):

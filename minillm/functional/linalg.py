@@ -45,6 +45,8 @@ def linear(x, weight, bias=None):
             f"linear: the input has {x.shape[-1]} features (shape {x.shape}), "
             f"the weight expects {weight.shape[1]} (shape {weight.shape})"
         )
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise ValueError(f"linear: bias {bias.shape}, expected ({weight.shape[0]},)")
     xp = array_module(x)
     rows = x.reshape(-1, x.shape[-1])  # (N, in)
     y = rows @ weight.T  # (N, out)

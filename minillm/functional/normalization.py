@@ -23,6 +23,9 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
     if x.shape[x.ndim - len(shape) :] != shape:
         raise ValueError(f"layer_norm: the last axes of {x.shape} are not {shape}")
+    for name, parameter in (("weight", weight), ("bias", bias)):
+        if parameter is not None and parameter.shape != shape:
+            raise ValueError(f"layer_norm: {name} has shape {parameter.shape}, expected {shape}")
     xp = array_module(x)
     n = math.prod(shape)
     # A product with a vector of 1/n is the mean of each row, several times faster than mean(-1).

@@ -1,0 +1,364 @@
+# %% [markdown]
+# # Lesson 05: pretraining BERT
+#
+# A network that has read a lot knows a lot: which words go together, what follows from what, how
+# an argument turns. Nobody has to label anything for that: we hide words and ask for them back.
+#
+# **You will learn** how raw text becomes training examples; what BERT is asked (masked words, next
+# sentence) and why it is asked that way; how a training run is watched; and how to tell whether
+# a number such as "28 % accuracy" is good.
+#
+# **Expectation card** (the default run; `--quick` stays near its beginning)
+#
+# | what | expected |
+# |---|---|
+# | loss at step 0 | near ln V + ln 2: no better than guessing among V tokens and two answers |
+# | then | falls quickly to the unigram level (only frequent words), then in a long slope |
+# | masked words at the end | above the best guess from the two neighbours |
+# | next sentence at the end | above counting shared words |
+# | broken: the loss stays at ln V | learning rate far too small, or the labels are shifted |
+# | broken: the loss is 0.7 after 100 steps | the model sees the answers: nothing was masked |
+# | broken: NSP is at 50 % for ever | its label is ignored (0 is a class here, not "no label") |
+
+# %%
+import json
+import math
+import time
+
+import numpy as np
+
+import minillm
+from minillm.data import (
+    PretrainingBatches,
+    embedded_reviews,
+    encode_corpus,
+    open_corpus,
+    split_documents,
+)
+from minillm.evaluation import (
+    NeighbourGuess,
+    WordOverlap,
+    evaluate_baselines,
+    evaluate_pretraining,
+)
+from minillm.evaluation.pictures import plot_attention, plot_pretraining
+from minillm.lessons import arguments, positive, say, table
+from minillm.models import BertConfig, BertForPreTraining
+from minillm.models.bert import SIZES
+from minillm.text import WordPieceTokenizer, split_sentences
+from minillm.training import Trainer
+
+
+def add_options(parser):
+    parser.add_argument("--steps", type=positive, help="training steps")
+    parser.add_argument("--batch-size", type=positive, help="sentence pairs a step")
+    parser.add_argument("--size", choices=SIZES, help="a published size instead of the lesson's")
+    parser.add_argument("--resume", action="store_true", help="go on where a run was stopped")
+
+
+options = arguments("05_pretrain", "Pretrain a small BERT from raw text.", add_options)
+
+# %% [markdown]
+# ## The recipe
+#
+# Ten minutes on two cores are about 22 million tokens for a network of this size. How to spend
+# them was found by experiment; the table at the end of this lesson says what each choice is worth.
+
+# %%
+recipe = {
+    "documents": None,  # all of them
+    "vocab_size": 4096,
+    "max_length": 64,
+    "batch_size": 32,
+    "steps": 10_000,
+    "learning_rate": 1e-3,
+    "warmup_steps": 100,
+    "validate_every": 500,
+    "checkpoint_every": 500,
+    "size": {
+        "num_hidden_layers": 2,
+        "hidden_size": 128,
+        "num_attention_heads": 4,
+        "intermediate_size": 512,
+    },
+}
+if options.quick:
+    recipe |= {"documents": 1500, "vocab_size": 1000, "max_length": 48, "batch_size": 32}
+    recipe |= {"steps": 120, "warmup_steps": 20, "validate_every": 40, "checkpoint_every": 60}
+if options.steps:
+    recipe["steps"] = options.steps
+    recipe["warmup_steps"] = min(recipe["warmup_steps"], options.steps // 10)
+if options.batch_size:
+    recipe["batch_size"] = options.batch_size
+
+# %% [markdown]
+# ## 1. Text, and a part of it that nobody looks at
+#
+# The corpus is a row of documents. One in ten is held out, chosen by a hash of its own text, so
+# that the same review can't stand on both sides. Everything that is counted or learned below,
+# the vocabulary included, comes from the training part alone.
+
+# %%
+corpus = open_corpus(options.data) if options.data else embedded_reviews()
+if recipe["documents"]:
+    corpus = corpus.first(recipe["documents"])
+training_texts, held_out_texts = split_documents(corpus, held_out=0.1)
+say(f"Corpus: {corpus.name}. One document in ten is held out.")
+
+# %% [markdown]
+# ## 2. Words into pieces
+#
+# A list of words would never be complete. WordPiece keeps frequent words whole and spells rare
+# ones in pieces (`##` continues a word), so that a few thousand pieces can write everything.
+
+# %%
+model_folder = options.out / "model"
+model_folder.mkdir(parents=True, exist_ok=True)
+tokenizer_file = model_folder / "tokenizer.json"
+if options.resume and tokenizer_file.is_file():
+    tokenizer = WordPieceTokenizer.from_file(tokenizer_file)
+else:
+    tokenizer = WordPieceTokenizer.train(training_texts, vocab_size=recipe["vocab_size"])
+    tokenizer.save(tokenizer_file)
+V = tokenizer.get_vocab_size()
+
+cache = options.out / "cache"
+training_corpus = encode_corpus(training_texts, tokenizer, cache)
+held_out_corpus = encode_corpus(held_out_texts, tokenizer, cache)
+table(
+    [
+        (part, f"{c.document_count:,}", f"{c.sentence_count:,}", f"{c.token_count:,}")
+        for part, c in (("training", training_corpus), ("held out", held_out_corpus))
+    ],
+    ("part", "documents", "sentences", "tokens"),
+)
+sample = next(s for text in held_out_texts for s in split_sentences(text) if len(s) > 40)[:90]
+say(f"{V:,} pieces. A held-out sentence in pieces:")
+print("   ", " ".join(tokenizer.encode(sample, add_special_tokens=False).tokens))
+
+# %% [markdown]
+# ## 3. Two questions about every pair
+#
+# Each example is `[CLS] A [SEP] B [SEP]`. Half of the time B is what follows A, half of the time
+# it comes from another document: *next sentence prediction* (NSP). In both, 15 % of the tokens
+# are chosen, and the model is asked what stood there: *masked language modelling* (MLM). During
+# training 80 % of the chosen tokens become `[MASK]`, 10 % a random token, 10 % stay: so the model
+# can never be sure that a token is right just because it is visible. For measuring, all become
+# `[MASK]`.
+
+# %%
+batches = PretrainingBatches(
+    training_corpus,
+    tokenizer,
+    batch_size=recipe["batch_size"],
+    max_length=recipe["max_length"],
+    seed=options.seed,
+)
+held_out_batches = PretrainingBatches(
+    held_out_corpus,
+    tokenizer,
+    batch_size=min(64, recipe["batch_size"]),
+    max_length=recipe["max_length"],
+    seed=1,
+    replace=(1, 0, 0),
+)
+validation = [held_out_batches.batch(i) for i in range(min(20, len(held_out_batches)))]
+
+
+def show_pair(batch, row=0):
+    """One example as the model sees it, and what it is asked."""
+    length = int(batch["attention_mask"][row].sum())
+    ids, labels = batch["input_ids"][row, :length], batch["labels"][row, :length]
+    say("One example, as the model sees it:")
+    say(" ".join(tokenizer.id_to_token(int(i)) for i in ids))
+    asked = [tokenizer.id_to_token(int(i)) for i in labels if i >= 0]
+    answer = "another text" if batch["next_sentence_label"][row] else "what follows A"
+    say(f"It is asked for: {' '.join(asked)}. And B is: {answer}.")
+
+
+show_pair(batches.batch(0))
+
+# %% [markdown]
+# ## 4. The network
+#
+# Token, position and segment vectors are added; each layer lets every position look at all others
+# (self-attention) and then thinks about each by itself; a last linear map, which shares its weight
+# with the token vectors, scores every piece of the vocabulary.
+
+# %%
+minillm.manual_seed(options.seed)
+measures = {
+    "vocab_size": V,
+    "max_position_embeddings": max(recipe["max_length"], 64),
+    "hidden_dropout_prob": 0.0,  # ten minutes are too short to overfit
+    "attention_probs_dropout_prob": 0.0,
+}
+if options.size:
+    config = BertConfig.from_size(options.size, **measures)
+else:
+    config = BertConfig(**recipe["size"], **measures)
+model = BertForPreTraining(config)
+say(
+    f"A BERT of {config.num_hidden_layers} layers, {config.hidden_size} wide, with "
+    f"{config.num_attention_heads} heads: {model.num_parameters():,} parameters."
+)
+
+if options.data:
+    held_out_sentences = [s for text in held_out_texts for s in split_sentences(text)]
+    cloze = []
+    for sentence in held_out_sentences[:200]:
+        pieces = tokenizer.encode(sentence, add_special_tokens=False)
+        if 6 <= len(pieces.ids) <= 30 and len(cloze) < 4:
+            begin, end = pieces.offsets[len(pieces.ids) // 2]
+            cloze.append(f"{sentence[:begin]} [MASK] {sentence[end:]}")
+else:
+    cloze = [
+        "this is one of the best [MASK] i have ever seen.",
+        "the [MASK] was terrible and the story made no sense.",
+        "i would not [MASK] this movie to anyone.",
+        "she gives a wonderful [MASK] as the young mother.",
+        "it is based on a [MASK] by stephen king.",
+    ]
+
+
+def fill(sentences):
+    """The three most probable pieces for the gap of each sentence."""
+    mask = tokenizer.token_to_id("[MASK]")
+    rows = []
+    model.eval()
+    for sentence in sentences:
+        ids = np.array([tokenizer.encode(sentence).ids[: config.max_position_embeddings]])
+        with minillm.no_grad():
+            logits = model(minillm.tensor(ids, device=options.device)).prediction_logits.numpy()
+        gap = int(np.argmax(ids[0] == mask))
+        p = np.exp(logits[0, gap] - logits[0, gap].max())
+        p /= p.sum()
+        best = np.argsort(-p)[:3]
+        guesses = ", ".join(f"{tokenizer.id_to_token(int(i))} {p[i]:.0%}" for i in best)
+        rows.append((sentence, guesses))
+    table(rows, ("sentence", "guesses"))
+
+
+model.to(options.device)
+say("Before training it knows nothing:")
+fill(cloze)
+
+# %% [markdown]
+# ## 5. Training
+#
+# AdamW with a warm-up and a linear decay. Every few hundred steps the model answers questions
+# about held-out documents. A run that is stopped (Ctrl-C, or worse) goes on with `--resume`, to
+# the bit as if nothing had happened.
+
+# %%
+say(f"Training: {recipe['steps']:,} steps of {recipe['batch_size']} pairs.")
+
+
+def objective(model, batch):
+    """The loss of a batch: masked words + next sentence."""
+    output = model(**batch)
+    return output.loss, {}
+
+
+def validate(model):
+    return evaluate_pretraining(model, validation)
+
+
+trainer = Trainer(
+    model,
+    objective,
+    batches.batch,
+    steps=recipe["steps"],
+    learning_rate=recipe["learning_rate"],
+    warmup_steps=recipe["warmup_steps"],
+    betas=(0.9, 0.98),
+    seed=options.seed,
+    device=options.device,
+    out=options.out,
+    validate=validate,
+    validate_every=recipe["validate_every"],
+    checkpoint_every=recipe["checkpoint_every"],
+)
+begun = time.perf_counter()
+trainer.run(resume=options.resume)
+minutes = (time.perf_counter() - begun) / 60
+model.save_pretrained(model_folder)
+metrics = [json.loads(line) for line in (options.out / "metrics.jsonl").read_text().splitlines()]
+
+# %% [markdown]
+# ## 6. What did it learn?
+#
+# On documents that it never saw, beside three guesses that need no network. The neighbours' guess
+# is the honest rival for masked words: the token seen most often between these two neighbours in
+# the training text. For next sentences it is counting shared words, rare ones more.
+
+# %%
+say("Evaluating on held-out documents ...")
+test_batches = list(held_out_batches)[: 400 if not options.quick else 40]
+result = evaluate_pretraining(model, test_batches)
+hidden = [tokenizer.token_to_id(t) for t in ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")]
+baselines = evaluate_baselines(
+    test_batches,
+    NeighbourGuess(training_corpus, V),
+    WordOverlap(training_corpus, V, [batches.batch(i) for i in range(min(300, len(batches)))]),
+    hidden,
+)
+rows = [
+    ("most frequent token", f"{baselines['most_frequent']:.1%}", ""),
+    ("best guess from the neighbours", f"{baselines['neighbours']:.1%}", ""),
+    ("shared words, weighted", "", f"{baselines['word_overlap']:.1%}"),
+    ("this BERT", f"{result['mlm_accuracy']:.1%}", f"{result['nsp_accuracy']:.1%}"),
+]
+table(rows, ("held-out documents", "masked words", "next sentence"))
+say(
+    f"Masked-word loss {result['mlm_loss']:.3f} nats (guessing blindly: ln V = {math.log(V):.2f}). "
+    f"Training took {minutes:.1f} minutes."
+)
+(options.out / "evaluation.json").write_text(
+    json.dumps({"model": result, "baselines": baselines, "minutes": minutes}, indent=2) + "\n"
+)
+
+# %%
+say("The same gaps as before:")
+fill(cloze)
+
+# %% [markdown]
+# ## 7. Pictures
+#
+# `training.png`: the loss, and the held-out accuracies beside the baselines. Look for the shelf
+# near the beginning, where only word frequencies are known, and for the moment it is left.
+#
+# `attention.png`: who looks at whom, layer by layer and head by head. Rows look at columns. Look
+# for heads that look one place to the left or right, and for heads that look for the same word in
+# the other sentence.
+
+# %%
+plot_pretraining(
+    metrics,
+    options.out / "training.png",
+    {
+        "neighbours' guess": baselines["neighbours"],
+        "most frequent token": baselines["most_frequent"],
+        "shared words (NSP)": baselines["word_overlap"],
+    },
+)
+example = held_out_batches.batch(0)
+length = int(example["attention_mask"][0].sum())
+with minillm.no_grad():
+    output = model(
+        *(
+            minillm.tensor(example[name][:1, :length], device=options.device)
+            for name in ("input_ids", "token_type_ids", "attention_mask")
+        ),
+        output_attentions=True,
+    )
+plot_attention(
+    [layer.numpy()[0] for layer in output.attentions],
+    [tokenizer.id_to_token(int(i)) for i in example["input_ids"][0, :length]],
+    options.out / "attention.png",
+)
+say(
+    f"Saved: {model_folder} (the model, which transformers opens too), "
+    f"{options.out / 'training.png'}, {options.out / 'attention.png'}, "
+    f"{options.out / 'evaluation.json'}, {options.out / 'metrics.jsonl'}."
+)

@@ -1,0 +1,187 @@
+"""Batches for BERT's pretraining: pairs, masked, padded, as arrays that a model takes.
+
+    input_ids            [CLS]  a a a  [SEP]  b b b  [SEP]  [PAD] ...
+    token_type_ids         0    0 0 0    0    1 1 1    1      0
+    attention_mask         1    1 1 1    1    1 1 1    1      0
+
+`batch(step)` is a pure function of (seed, step): a run that is resumed at step 1000 asks for batch
+1000 and gets what it would have got, without any state to save.  Every epoch pairs, shuffles and
+masks anew.
+
+A batch is padded to its longest sequence, so it should hold sequences of similar length, and yet be
+a random sample.  So the shuffled epoch is cut into windows of `window` batches, the sequences are
+sorted by length within their window, cut into batches there, and the batches are shuffled again.
+"""
+
+import hashlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from minillm.data.encoded import EncodedCorpus, tokenizer_digest
+from minillm.data.masking import Masking, special_ids
+from minillm.data.pairs import SPECIAL_TOKENS_IN_PAIR, PairPlan, plan_pairs
+
+_ORDER_STREAM, _MASK_STREAM = 2, 3  # keep the random numbers of different purposes apart
+
+
+class PretrainingBatches:
+    """The batches of a pretraining run over an encoded corpus.
+
+        batches = PretrainingBatches(encoded, tokenizer, batch_size=64, max_length=128, seed=0)
+        batches.batch(step)          # any step, for ever: step // len(batches) is the epoch
+        for batch in batches: ...    # one epoch, each pair once, always the same: for validation
+
+    encoded: from `encode_corpus`, with the same tokenizer.  max_length: with special tokens.
+    mask_probability, replace, whole_words: see `Masking`; replace=(1, 0, 0) to measure.
+    short_seq_prob: see `plan_pairs`.
+    pad_to_multiple_of: make the length of each batch a multiple of this number (8 suits GPUs).
+    window: how many batches are sorted by length together; 1: no sorting.
+
+    Raises ValueError for a corpus that is too small or was encoded by another tokenizer, a
+    batch_size larger than the number of pairs, and what `plan_pairs` and `Masking` refuse.
+    """
+
+    def __init__(
+        self,
+        encoded: EncodedCorpus,
+        tokenizer,
+        batch_size: int,
+        max_length: int,
+        seed: int = 0,
+        mask_probability: float = 0.15,
+        replace: tuple[float, float, float] = (0.8, 0.1, 0.1),
+        whole_words: bool = False,
+        short_seq_prob: float = 0.1,
+        pad_to_multiple_of: int | None = None,
+        window: int = 50,
+    ):
+        for name, value in (
+            ("batch_size", batch_size),
+            ("max_length", max_length),
+            ("pad_to_multiple_of", 1 if pad_to_multiple_of is None else pad_to_multiple_of),
+            ("window", window),
+        ):
+            if value < 1 or value != int(value):
+                raise ValueError(f"{name}={value}: a whole number from 1 was expected")
+        if seed < 0:
+            raise ValueError(f"seed={seed}: a whole number from 0 was expected")
+        self.special_ids = special_ids(tokenizer)
+        self.masking = Masking(tokenizer, mask_probability, replace, whole_words)
+        digest = tokenizer_digest(tokenizer)
+        if encoded.tokenizer_digest and encoded.tokenizer_digest != digest:
+            raise ValueError(
+                f"{encoded.name} was encoded by another tokenizer than this one: encode it again "
+                "with encode_corpus(corpus, tokenizer, ...)"
+            )
+        self.encoded = encoded
+        self.batch_size, self.max_length, self.seed = batch_size, max_length, seed
+        self.short_seq_prob = short_seq_prob
+        self.pad_to_multiple_of = pad_to_multiple_of
+        self.window = window
+        self._plan_of_epoch: tuple[int, PairPlan] | None = None
+        self._rows_of_epoch: tuple[int, np.ndarray] | None = None
+
+        self.pair_count = len(self._plan(0))  # of epoch 0; others have about as many
+        if batch_size > self.pair_count:
+            raise ValueError(
+                f"batch_size={batch_size}, but {encoded.name} makes only {self.pair_count} "
+                "sentence pairs: take a smaller batch, or more text"
+            )
+        settings = [
+            encoded.digest,
+            digest,
+            batch_size,
+            max_length,
+            seed,
+            self.masking.mask_probability,
+        ]
+        settings += [*self.masking.replace, whole_words, short_seq_prob, pad_to_multiple_of, window]
+        #: Changes with everything that the batches depend on: a resumed run can compare it.
+        self.fingerprint = hashlib.sha256(repr(settings).encode()).hexdigest()
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches in an epoch: as many as epoch 0 needs to use each of its pairs."""
+        return -(-self.pair_count // self.batch_size)
+
+    def __len__(self) -> int:
+        return self.steps_per_epoch
+
+    def batch(self, step: int) -> dict[str, np.ndarray]:
+        """The batch of a step from 0: arrays [batch, length], int64, of these names:
+
+        input_ids, token_type_ids, attention_mask (1 for tokens, 0 for padding), labels (the
+        original id where it is asked for, else -100), next_sentence_label [batch] (0: B follows A,
+        1: B is from another document).
+        """
+        if step < 0:
+            raise ValueError(f"step={step}: steps count from 0")
+        epoch, i = divmod(step, self.steps_per_epoch)
+        return self._collate(self._plan(epoch), self._rows(epoch)[i], step)
+
+    def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
+        """The batches of epoch 0, each pair exactly once: the last batch may be smaller."""
+        plan, rows = self._plan(0), self._rows(0)
+        for i in range(len(rows) - 1):
+            yield self._collate(plan, rows[i], i)
+        last = self.pair_count - (len(rows) - 1) * self.batch_size
+        yield self._collate(plan, rows[-1][:last], len(rows) - 1)
+
+    def _plan(self, epoch: int) -> PairPlan:
+        """The epoch's pairs; the last plan is kept, because the next step mostly asks for it."""
+        if self._plan_of_epoch is None or self._plan_of_epoch[0] != epoch:
+            plan = plan_pairs(self.encoded, self.max_length, self.seed, epoch, self.short_seq_prob)
+            self._plan_of_epoch = epoch, plan
+        return self._plan_of_epoch[1]
+
+    def _rows(self, epoch: int) -> np.ndarray:
+        """Which pairs make up which batch: [steps_per_epoch, batch_size]; also kept."""
+        if self._rows_of_epoch is None or self._rows_of_epoch[0] != epoch:
+            self._rows_of_epoch = epoch, self._shuffle(epoch)
+        return self._rows_of_epoch[1]
+
+    def _shuffle(self, epoch: int) -> np.ndarray:
+        plan = self._plan(epoch)
+        rng = np.random.default_rng([self.seed, _ORDER_STREAM, epoch])
+        # The last batch is filled up from the beginning, and so is an epoch with a few pairs less
+        # than epoch 0; of an epoch with more, a random few are left out.
+        rows = np.resize(rng.permutation(len(plan)), self.steps_per_epoch * self.batch_size)
+        full, last = rows[: -self.batch_size], rows[-self.batch_size :]
+        window = np.arange(len(full)) // (self.window * self.batch_size)
+        if self.window > 1:
+            length = plan.a_length + plan.b_length
+            full = full[np.lexsort((length[full], window))]
+        full = rng.permutation(full.reshape(-1, self.batch_size), axis=0)
+        return np.concatenate([full, last[None]])
+
+    def _collate(self, plan: PairPlan, rows: np.ndarray, step: int) -> dict[str, np.ndarray]:
+        tokens, special = np.asarray(self.encoded.tokens), self.special_ids
+        lengths = plan.a_length[rows] + plan.b_length[rows] + SPECIAL_TOKENS_IN_PAIR
+        width = int(lengths.max())
+        if self.pad_to_multiple_of is not None:
+            width = -(-width // self.pad_to_multiple_of) * self.pad_to_multiple_of
+
+        ids = np.full((len(rows), width), special["[PAD]"], dtype=np.int64)
+        position = np.arange(width)
+        b_begins = plan.a_length[rows, None] + 2  # behind [CLS] A [SEP]
+        is_token = position < lengths[:, None]
+        is_b = is_token & (position >= b_begins)
+        ids[:, 0] = special["[CLS]"]
+        for i, row in enumerate(rows):
+            a, a_length = plan.a_start[row], plan.a_length[row]
+            b, b_length = plan.b_start[row], plan.b_length[row]
+            ids[i, 1 : a_length + 1] = tokens[a : a + a_length]
+            ids[i, a_length + 1] = special["[SEP]"]
+            ids[i, a_length + 2 : a_length + 2 + b_length] = tokens[b : b + b_length]
+            ids[i, a_length + 2 + b_length] = special["[SEP]"]
+
+        rng = np.random.default_rng([self.seed, _MASK_STREAM, step])
+        input_ids, labels = self.masking(ids, rng)
+        return {
+            "input_ids": input_ids,
+            "token_type_ids": is_b.astype(np.int64),
+            "attention_mask": is_token.astype(np.int64),
+            "labels": labels,
+            "next_sentence_label": plan.next_sentence_label[rows],
+        }

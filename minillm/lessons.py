@@ -1,0 +1,98 @@
+"""What every lesson begins with: its options, its words on the screen, its errors in one line."""
+
+import argparse
+import os
+import sys
+import textwrap
+from pathlib import Path
+
+
+def arguments(name: str, description: str, add_options=None) -> argparse.Namespace:
+    """The options that every lesson shares, and a lesson's own from `add_options(parser)`.
+
+    In a notebook there is no command line: every option then has its default.
+    Errors that a user can mend end the program with one line instead of a traceback (which
+    MINILLM_TRACEBACK=1 brings back).
+    """
+    parser = argparse.ArgumentParser(prog=f"python lessons/{name}.py", description=description)
+    parser.add_argument("--quick", action="store_true", help="the same lesson in seconds")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"), help="where to compute")
+    parser.add_argument("--seed", type=_natural, default=0, help="of everything random")
+    parser.add_argument("--out", type=Path, default=Path("runs") / name, help="folder for results")
+    parser.add_argument(
+        "--data", type=Path, help="your own text: a .txt or .jsonl file, or a folder of text files"
+    )
+    if add_options is not None:
+        add_options(parser)
+    in_notebook = "ipykernel" in sys.modules
+    if not in_notebook and not os.environ.get("MINILLM_TRACEBACK"):
+        sys.excepthook = _one_line
+    options = parser.parse_args([] if in_notebook else None)
+    _check_writable(options.out)
+    return options
+
+
+def _natural(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{value} is negative, expected 0 or more")
+    return value
+
+
+def positive(text: str) -> int:
+    """An argparse type: an integer from 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is not positive, expected 1 or more")
+    return value
+
+
+def _check_writable(folder: Path) -> None:
+    """Find out before the work begins, not after ten minutes, whether results can be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.write_text("")
+        probe.unlink()
+    except OSError as error:
+        raise OSError(
+            f"results can't be written into {str(folder)!r} ({error.strerror}): choose another "
+            "folder with --out"
+        ) from error
+
+
+def _one_line(kind, error, traceback) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        print("\nstopped.", file=sys.stderr)
+    elif issubclass(kind, (OSError, ValueError, RuntimeError, IndexError, ImportError)):
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    else:  # our own mistake: show where
+        sys.__excepthook__(kind, error, traceback)
+
+
+def say(text: str) -> None:
+    """Print a paragraph, wrapped to the width of a page."""
+    print("\n" + textwrap.fill(" ".join(text.split()), 96))
+
+
+def table(rows: list[tuple], header: tuple) -> None:
+    """Print rows in aligned columns: numbers to the right, words to the left."""
+    cells = [[str(value) for value in row] for row in (header, *rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    numeric = [all(_is_number(row[i]) for row in cells[1:]) for i in range(len(header))]
+
+    def line(row):
+        return "  ".join(
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(row, widths, numeric, strict=True)
+        ).rstrip()
+
+    print()
+    print(line(cells[0]))
+    print("  ".join("-" * width for width in widths))
+    for row in cells[1:]:
+        print(line(row))
+
+
+def _is_number(cell: str) -> bool:
+    return not cell.strip("0123456789.,+-% ") if cell.strip() else True

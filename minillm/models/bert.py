@@ -1,0 +1,359 @@
+"""BERT (Devlin et al. 2018): a Transformer encoder that is pretrained by filling gaps.
+
+    ids -> token + position + segment embeddings -> L encoder layers -> hidden states
+        -> masked words: which token stood at each gap?      (MLM, section 3.1, task 1)
+        -> next sentence: did B really follow A?             (NSP, section 3.1, task 2)
+
+The layers are the original post-norm ones: x = LayerNorm(x + sublayer(x)).
+"""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import NamedTuple
+
+import numpy as np
+
+from minillm import functional as F
+from minillm import nn
+from minillm.autograd import Tensor
+from minillm.backend import array_module
+from minillm.models.pretrained import PretrainedModel
+
+# Published sizes (Turc et al. 2019): layers, width, heads; the feed-forward width is 4 times.
+SIZES = {
+    "tiny": (2, 128, 2),
+    "mini": (4, 256, 4),
+    "small": (4, 512, 8),
+    "medium": (8, 512, 8),
+    "base": (12, 768, 12),
+}
+IGNORED = -100  # the label of a position that is not to be predicted
+
+
+@dataclass
+class BertConfig:
+    """A BERT's measures, under the names that Hugging Face's `config.json` gives them."""
+
+    vocab_size: int = 30522
+    hidden_size: int = 768
+    num_hidden_layers: int = 12
+    num_attention_heads: int = 12
+    intermediate_size: int = 3072
+    hidden_act: str = "gelu"
+    hidden_dropout_prob: float = 0.1
+    attention_probs_dropout_prob: float = 0.1
+    max_position_embeddings: int = 512
+    type_vocab_size: int = 2
+    initializer_range: float = 0.02
+    layer_norm_eps: float = 1e-12
+    pad_token_id: int = 0
+
+    def __post_init__(self):
+        for name in (
+            *("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads"),
+            *("intermediate_size", "max_position_embeddings", "type_vocab_size"),
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ValueError(f"BertConfig: {name}={value!r}, expected a positive integer")
+        if self.hidden_size % self.num_attention_heads:
+            raise ValueError(
+                f"BertConfig: hidden_size={self.hidden_size} is not a multiple of "
+                f"num_attention_heads={self.num_attention_heads}"
+            )
+        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(
+                    f"BertConfig: {name}={getattr(self, name)!r}, expected a number in [0, 1)"
+                )
+        if self.hidden_act not in _ACTIVATIONS:
+            raise ValueError(
+                f"BertConfig: hidden_act={self.hidden_act!r}, expected one of "
+                f"{', '.join(_ACTIVATIONS)}"
+            )
+
+    @classmethod
+    def from_size(cls, size: str, **changes) -> "BertConfig":
+        """One of the published sizes by name ("tiny" ... "base"), with other fields as wished."""
+        if size not in SIZES:
+            raise ValueError(f"no BERT size {size!r}: expected one of {', '.join(SIZES)}")
+        layers, width, heads = SIZES[size]
+        measures = {
+            "num_hidden_layers": layers,
+            "hidden_size": width,
+            "num_attention_heads": heads,
+            "intermediate_size": 4 * width,
+        }
+        return cls(**(measures | changes))
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "BertConfig":
+        """The fields known here; others that Hugging Face writes don't change the computation."""
+        if values.get("model_type", "bert") != "bert":
+            raise ValueError(f"this folder holds a {values['model_type']!r} model, expected 'bert'")
+        if values.get("position_embedding_type", "absolute") != "absolute":
+            raise ValueError("only absolute position embeddings are supported")
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in values.items() if name in known})
+
+    def to_json(self, architecture: str) -> str:
+        """The text of `config.json`."""
+        values = {"architectures": [architecture], "model_type": "bert"} | asdict(self)
+        return json.dumps(values | {"position_embedding_type": "absolute"}, indent=2) + "\n"
+
+
+_ACTIVATIONS = {
+    "gelu": F.gelu,
+    "gelu_new": lambda x: F.gelu(x, "tanh"),
+    "gelu_pytorch_tanh": lambda x: F.gelu(x, "tanh"),
+    "relu": F.relu,
+    "silu": F.silu,
+}
+
+
+class BertModelOutput(NamedTuple):
+    """last_hidden_state (B, L, H), pooler_output (B, H), attentions: a (B, heads, L, L) a layer."""
+
+    last_hidden_state: Tensor
+    pooler_output: Tensor
+    attentions: tuple[Tensor, ...] | None = None
+
+
+class BertForPreTrainingOutput(NamedTuple):
+    """loss (scalar, or None without labels), prediction_logits, seq_relationship_logits (B, 2).
+
+    prediction_logits is (B, L, V); with `labels` it has a row for each labelled position only,
+    in reading order: (number of masked positions, V).
+    """
+
+    loss: Tensor | None
+    prediction_logits: Tensor
+    seq_relationship_logits: Tensor
+    attentions: tuple[Tensor, ...] | None = None
+
+
+class BertEmbeddings(nn.Module):
+    """What stands here, where it stands, and in which sentence: three vectors added (figure 2)."""
+
+    def __init__(self, config: BertConfig):
+        super().__init__()
+        width = config.hidden_size
+        self.word = nn.Embedding(config.vocab_size, width, padding_idx=config.pad_token_id)
+        self.position = nn.Embedding(config.max_position_embeddings, width)
+        self.token_type = nn.Embedding(config.type_vocab_size, width)
+        self.norm = nn.LayerNorm(width, eps=config.layer_norm_eps)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+
+    def forward(self, input_ids, token_type_ids):
+        length, longest = input_ids.shape[1], len(self.position.weight)
+        if length > longest:
+            raise ValueError(
+                f"a sequence of {length} tokens is longer than the model's {longest} positions: "
+                "truncate it, or make the model with a larger max_position_embeddings"
+            )
+        x = self.word(input_ids) + self.position.weight[:length]  # (B, L, H)
+        x = x + self.token_type(token_type_ids)
+        return self.dropout(self.norm(x))
+
+
+class BertLayer(nn.Module):
+    """Self-attention, then two linear layers at each position; a residual and a norm after each."""
+
+    def __init__(self, config: BertConfig):
+        super().__init__()
+        width, inner = config.hidden_size, config.intermediate_size
+        self.attention = nn.MultiheadAttention(
+            width,
+            config.num_attention_heads,
+            dropout=config.attention_probs_dropout_prob,
+            batch_first=True,
+        )
+        self.attention_norm = nn.LayerNorm(width, eps=config.layer_norm_eps)
+        self.intermediate = nn.Linear(width, inner)
+        self.output = nn.Linear(inner, width)
+        self.output_norm = nn.LayerNorm(width, eps=config.layer_norm_eps)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.activation = _ACTIVATIONS[config.hidden_act]
+
+    def forward(self, x, padding, output_attentions=False):
+        attended, weights = self.attention(
+            *(x, x, x),
+            key_padding_mask=padding,
+            need_weights=output_attentions,
+            average_attn_weights=False,
+        )
+        x = self.attention_norm(x + self.dropout(attended))
+        inner = self.activation(self.intermediate(x))  # (B, L, 4H)
+        x = self.output_norm(x + self.dropout(self.output(inner)))
+        return x, weights
+
+
+class BertModel(PretrainedModel):
+    """The encoder: hidden states for every position, and a pooled vector of the first ([CLS])."""
+
+    config_class = BertConfig
+
+    def __init__(self, config: BertConfig):
+        super().__init__()
+        self.config = config
+        self.embeddings = BertEmbeddings(config)
+        self.layers = nn.ModuleList([BertLayer(config) for _ in range(config.num_hidden_layers)])
+        self.pooler = nn.Linear(config.hidden_size, config.hidden_size)
+        _initialise(self, config)
+
+    def forward(
+        self, input_ids, token_type_ids=None, attention_mask=None, output_attentions=False
+    ) -> BertModelOutput:
+        """input_ids, token_type_ids (B, L) integers; attention_mask (B, L), 0 where padding is.
+
+        Raises IndexError for an id outside the vocabulary, ValueError for a sequence longer than
+        max_position_embeddings or inputs whose shapes differ.
+        """
+        ids, types, mask = (_array(x) for x in (input_ids, token_type_ids, attention_mask))
+        for name, other in (("token_type_ids", types), ("attention_mask", mask)):
+            if other is not None and other.shape != ids.shape:
+                raise ValueError(f"{name} {other.shape} must have input_ids' shape {ids.shape}")
+        if ids.ndim != 2:
+            raise ValueError(f"input_ids must be (batch, length), got shape {ids.shape}")
+        if types is None:
+            types = array_module(ids).zeros(ids.shape, ids.dtype)
+        x = self.embeddings(ids, types)  # (B, L, H)
+        padding = None if mask is None else mask == 0
+        attentions = []
+        for layer in self.layers:
+            x, weights = layer(x, padding, output_attentions)
+            attentions.append(weights)
+        pooled = F.tanh(self.pooler(x[:, 0]))  # (B, H)
+        return BertModelOutput(x, pooled, tuple(attentions) if output_attentions else None)
+
+    @classmethod
+    def hugging_face_names(cls, config: BertConfig) -> dict[str, str | tuple[str, ...]]:
+        """Our parameter's name -> its name in Hugging Face's files; several are stacked rows."""
+        names = {
+            "embeddings.word.weight": "embeddings.word_embeddings.weight",
+            "embeddings.position.weight": "embeddings.position_embeddings.weight",
+            "embeddings.token_type.weight": "embeddings.token_type_embeddings.weight",
+            "embeddings.norm": "embeddings.LayerNorm",
+            "pooler": "pooler.dense",
+        }
+        for i in range(config.num_hidden_layers):
+            ours, theirs = f"layers.{i}", f"encoder.layer.{i}"
+            for part in ("weight", "bias"):
+                names[f"{ours}.attention.in_proj_{part}"] = tuple(
+                    f"{theirs}.attention.self.{projection}.{part}"
+                    for projection in ("query", "key", "value")
+                )
+            names |= {
+                f"{ours}.attention.out_proj": f"{theirs}.attention.output.dense",
+                f"{ours}.attention_norm": f"{theirs}.attention.output.LayerNorm",
+                f"{ours}.intermediate": f"{theirs}.intermediate.dense",
+                f"{ours}.output": f"{theirs}.output.dense",
+                f"{ours}.output_norm": f"{theirs}.output.LayerNorm",
+            }
+        return _with_parts(names)
+
+
+class BertForPreTraining(PretrainedModel):
+    """BERT with its two pretraining heads; the output layer shares the token embeddings' weight."""
+
+    config_class = BertConfig
+
+    def __init__(self, config: BertConfig):
+        super().__init__()
+        self.config = config
+        width = config.hidden_size
+        self.bert = BertModel(config)
+        self.transform = nn.Linear(width, width)
+        self.transform_norm = nn.LayerNorm(width, eps=config.layer_norm_eps)
+        self.decoder_bias = nn.Parameter(np.zeros(config.vocab_size, np.float32))
+        self.seq_relationship = nn.Linear(width, 2)
+        self.activation = _ACTIVATIONS[config.hidden_act]
+        _initialise(self.transform, config)
+        _initialise(self.seq_relationship, config)
+
+    def forward(
+        self,
+        input_ids,
+        token_type_ids=None,
+        attention_mask=None,
+        labels=None,
+        next_sentence_label=None,
+        output_attentions=False,
+    ) -> BertForPreTrainingOutput:
+        """Predict the token at each position and whether B follows A.
+
+        labels (B, L): the token to predict, -100 where none is; next_sentence_label (B,): 0 where
+        B follows A, 1 where it is random.  loss = MLM cross-entropy + NSP cross-entropy, of those
+        labels that are given.  With `labels` only the labelled positions are decoded: at 15 % the
+        vocabulary-wide product, the most expensive one of a small BERT, costs a seventh.
+        """
+        encoded = self.bert(input_ids, token_type_ids, attention_mask, output_attentions)
+        hidden = encoded.last_hidden_state  # (B, L, H)
+        seq_relationship_logits = self.seq_relationship(encoded.pooler_output)  # (B, 2)
+        labels, next_sentence_label = _array(labels), _array(next_sentence_label)
+        losses = []
+        if labels is not None:
+            labels = labels.reshape(-1)
+            positions = array_module(labels).flatnonzero(labels != IGNORED)
+            hidden = hidden.reshape(-1, hidden.shape[-1])[positions]  # (masked, H)
+            prediction_logits = self._decode(hidden)  # (masked, V)
+            losses.append(F.cross_entropy(prediction_logits, labels[positions]))
+        else:
+            prediction_logits = self._decode(hidden)  # (B, L, V)
+        if next_sentence_label is not None:
+            losses.append(F.cross_entropy(seq_relationship_logits, next_sentence_label))
+        loss = losses[0] + losses[1] if len(losses) == 2 else losses[0] if losses else None
+        return BertForPreTrainingOutput(
+            loss, prediction_logits, seq_relationship_logits, encoded.attentions
+        )
+
+    def _decode(self, hidden):
+        hidden = self.transform_norm(self.activation(self.transform(hidden)))
+        return F.linear(hidden, self.bert.embeddings.word.weight, self.decoder_bias)
+
+    @classmethod
+    def hugging_face_names(cls, config: BertConfig) -> dict[str, str | tuple[str, ...]]:
+        """Our parameter's name -> its name in Hugging Face's files."""
+
+        def prefixed(names):
+            if isinstance(names, tuple):
+                return tuple(f"bert.{name}" for name in names)
+            return f"bert.{names}"
+
+        encoder = BertModel.hugging_face_names(config)
+        heads = {
+            "transform": "cls.predictions.transform.dense",
+            "transform_norm": "cls.predictions.transform.LayerNorm",
+            "decoder_bias": "cls.predictions.bias",
+            "seq_relationship": "cls.seq_relationship",
+        }
+        return {f"bert.{name}": prefixed(names) for name, names in encoder.items()} | _with_parts(
+            heads
+        )
+
+
+def _initialise(module: nn.Module, config: BertConfig) -> None:
+    """Weights from N(0, initializer_range^2), biases 0; norms keep 1 and 0 (appendix A.2, code)."""
+    for name, parameter in module.named_parameters():
+        if parameter.ndim > 1:
+            nn.init.normal_(parameter, std=config.initializer_range)
+        elif name.endswith("bias"):
+            nn.init.zeros_(parameter)
+    if isinstance(module, BertModel):
+        module.embeddings.word.weight.data[config.pad_token_id] = 0
+
+
+def _with_parts(names: dict) -> dict:
+    """Spell out `.weight` and `.bias` for entries that name a layer and not a parameter."""
+    spelled = {}
+    for ours, theirs in names.items():
+        if isinstance(theirs, tuple) or ours.endswith((".weight", "_bias")):
+            spelled[ours] = theirs
+        else:
+            spelled |= {f"{ours}.{part}": f"{theirs}.{part}" for part in ("weight", "bias")}
+    return spelled
+
+
+def _array(x):
+    """Ids and labels are plain arrays inside the model, whatever the caller has."""
+    return x.data if isinstance(x, Tensor) else x

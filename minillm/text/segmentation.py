@@ -1,0 +1,102 @@
+"""One text to its pieces: added tokens, normalisation, words and WordPiece, one after the other.
+
+    "Café [MASK]!"  -> sections  "Café ", [MASK], "!"
+                    -> "cafe ", [MASK], "!"  -> words  cafe, [MASK], !  -> pieces  ca ##fe [MASK] !
+
+Two ways through the same steps: `ids` is fast and gives ids only, `encode` keeps the place of
+every piece in the text too.  The tests hold them equal.
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import chain
+
+from .added_tokens import AddedToken, AddedTokenFinder
+from .encoding import Encoding
+from .pretokenize import BertNormalizer, split_words, word_spans
+from .wordpiece_model import WordPiece
+
+
+class Segmenter:
+    """Cuts texts into pieces of the vocabulary."""
+
+    def __init__(
+        self, normalizer: BertNormalizer, added_tokens: Mapping[AddedToken, int], model: WordPiece
+    ):
+        self.normalizer = normalizer
+        self.model = model
+        raw = {t.content: (t, id) for t, id in added_tokens.items() if not t.normalized}
+        normalized = {
+            normalizer.normalize_str(t.content): (t, id)
+            for t, id in added_tokens.items()
+            if t.normalized
+        }
+        normalized.pop("", None)  # a token of control characters only: can't be found
+        self._in_raw_text = AddedTokenFinder(raw)
+        self._in_normalized_text = AddedTokenFinder(normalized)
+
+    def ids(self, text: str) -> list[int]:
+        """The ids of the text's pieces.  Raises TypeError for anything but str."""
+        _check_text(text)
+        ids: list[int] = []
+        for token_id, start, end in self._in_raw_text.split(text):
+            if token_id is not None:
+                ids.append(token_id)
+                continue
+            normalized = self.normalizer.normalize_str(text[start:end])
+            for token_id, start, end in self._in_normalized_text.split(normalized):
+                if token_id is not None:
+                    ids.append(token_id)
+                else:
+                    words = split_words(normalized[start:end])
+                    ids.extend(chain.from_iterable(map(self.model.__getitem__, words)))
+        return ids
+
+    def encode(self, text: str, sequence_id: int, tokens: list[str]) -> Encoding:
+        """The text's pieces with their places; tokens[id] is the name of a piece."""
+        _check_text(text)
+        ids: list[int] = []
+        offsets: list[tuple[int, int]] = []
+        word_ids: list[int | None] = []
+        for word_id, pieces in enumerate(self._words(text)):
+            for id, start, end in pieces:
+                ids.append(id)
+                offsets.append((start, end))
+                word_ids.append(word_id)
+        n = len(ids)
+        return Encoding(
+            ids=ids,
+            type_ids=[sequence_id] * n,
+            tokens=[tokens[id] for id in ids],
+            offsets=offsets,
+            attention_mask=[1] * n,
+            special_tokens_mask=[0] * n,
+            word_ids=word_ids,
+            sequence_ids=[sequence_id] * n,
+        )
+
+    def _words(self, text: str) -> Iterator[list[tuple[int, int, int]]]:
+        """For each word its pieces as (id, start, end), where text[start:end] is their place."""
+        for token_id, first, last in self._in_raw_text.split(text):
+            if token_id is not None:
+                yield [(token_id, first, last)]
+                continue
+            normalized, origins = self.normalizer.normalize(text[first:last])
+            for token_id, start, end in self._in_normalized_text.split(normalized):
+                if token_id is not None:
+                    words = [(start, [(token_id, 0, end - start)])]
+                else:
+                    words = [
+                        (start + word_start, self.model.piece_spans(word))
+                        for word, word_start, _ in word_spans(normalized[start:end])
+                    ]
+                for shift, pieces in words:
+                    # A piece's place: from its first character's origin to behind its last's.
+                    yield [
+                        (id, first + origins[shift + s], first + origins[shift + e - 1] + 1)
+                        for id, s, e in pieces
+                    ]
+
+
+def _check_text(text: str) -> None:
+    if not isinstance(text, str):
+        raise TypeError(f"expected a text (str), got {type(text).__name__}: {text!r:.80}")

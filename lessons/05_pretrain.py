@@ -45,8 +45,8 @@ from minillm.evaluation.pictures import plot_attention, plot_pretraining
 from minillm.lessons import arguments, positive, say, table
 from minillm.models import BertConfig, BertForPreTraining
 from minillm.models.bert import SIZES
-from minillm.text import WordPieceTokenizer, split_sentences
-from minillm.training import Trainer
+from minillm.text import WordPieceTokenizer, clean_text, split_sentences
+from minillm.training import Trainer, read_metrics
 
 
 def add_options(parser):
@@ -118,7 +118,8 @@ tokenizer_file = model_folder / "tokenizer.json"
 if options.resume and tokenizer_file.is_file():
     tokenizer = WordPieceTokenizer.from_file(tokenizer_file)
 else:
-    tokenizer = WordPieceTokenizer.train(training_texts, vocab_size=recipe["vocab_size"])
+    cleaned = (clean_text(text) for text in training_texts)
+    tokenizer = WordPieceTokenizer.train(cleaned, vocab_size=recipe["vocab_size"])
     tokenizer.save(tokenizer_file)
 V = tokenizer.get_vocab_size()
 
@@ -150,7 +151,7 @@ print("   ", " ".join(tokenizer.encode(sample, add_special_tokens=False).tokens)
 batches = PretrainingBatches(
     training_corpus,
     tokenizer,
-    batch_size=recipe["batch_size"],
+    batch_size=recipe["batch_size"] // 2,  # half a batch for each of two threads
     max_length=recipe["max_length"],
     seed=options.seed,
 )
@@ -273,6 +274,9 @@ trainer = Trainer(
     warmup_steps=recipe["warmup_steps"],
     betas=(0.9, 0.98),
     seed=options.seed,
+    data_fingerprint=batches.fingerprint,
+    accumulate=2,  # two half batches ...
+    threads=1 if options.device == "cuda" else 2,  # ... at the same time, on two cores
     device=options.device,
     out=options.out,
     validate=validate,
@@ -283,7 +287,7 @@ begun = time.perf_counter()
 trainer.run(resume=options.resume)
 minutes = (time.perf_counter() - begun) / 60
 model.save_pretrained(model_folder)
-metrics = [json.loads(line) for line in (options.out / "metrics.jsonl").read_text().splitlines()]
+metrics = read_metrics(options.out / "metrics.jsonl")
 
 # %% [markdown]
 # ## 6. What did it learn?

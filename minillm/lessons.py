@@ -63,7 +63,7 @@ def _check_writable(folder: Path) -> None:
 
 def _one_line(kind, error, traceback) -> None:
     if issubclass(kind, KeyboardInterrupt):
-        print("\nstopped.", file=sys.stderr)
+        print(f"\n{error or 'stopped.'}", file=sys.stderr)
     elif issubclass(kind, (OSError, ValueError, RuntimeError, IndexError, ImportError)):
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
     else:  # our own mistake: show where

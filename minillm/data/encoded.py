@@ -30,7 +30,7 @@ import numpy as np
 from tqdm import tqdm
 
 from minillm.data.corpus import Corpus, Documents
-from minillm.data.split import document_key
+from minillm.data.split import clean_document_key
 from minillm.files import TEMPORARY_PREFIX, atomic_directory
 from minillm.text import clean_text, split_sentences
 
@@ -168,14 +168,15 @@ def _write(corpus: Corpus, tokenizer, tokenizer_name: str, folder: Path, progres
             corpus, f"encoding {corpus.name}", total, unit=" documents", disable=not progress
         ):
             sentences_before = sentence_offsets.length
-            for sentence in split_sentences(clean_text(document)):
+            text = clean_text(document)
+            for sentence in split_sentences(text):
                 ids = tokenizer.encode_ids(sentence)
                 if ids:
                     tokens.extend(ids)
                     sentence_offsets.extend([tokens.length])
             if sentence_offsets.length > sentences_before:
                 document_offsets.extend([sentence_offsets.length - 1])
-                document_keys.extend([document_key(document)])
+                document_keys.extend([clean_document_key(text)])
         if tokens.length == 0:
             raise ValueError(f"{corpus.name}: no document with a token in it: nothing to learn")
         entries = {name: writer.finish() for name, writer in zip(ARRAYS, writers, strict=True)}

@@ -28,7 +28,12 @@ def document_key(text: str, seed: int = 0) -> int:
     and the several ways in which Unicode writes a character.  So two documents with equal token
     ids have equal keys.
     """
-    text = unicodedata.normalize("NFKD", clean_text(text)).casefold()
+    return clean_document_key(clean_text(text), seed)
+
+
+def clean_document_key(text: str, seed: int = 0) -> int:
+    """`document_key` of a text that `clean_text` has cleaned already."""
+    text = unicodedata.normalize("NFKD", text).casefold()
     letters = _NOT_LETTERS_OR_DIGITS.sub("", unicodedata.normalize("NFKD", text))
     salt = (seed % 2**64).to_bytes(8, "little")
     digest = hashlib.blake2b(letters.encode("utf-8"), digest_size=8, salt=salt).digest()

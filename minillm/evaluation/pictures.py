@@ -24,7 +24,7 @@ def plot_pretraining(
 ) -> None:
     """The training loss by step, and the held-out accuracies beside the baselines' levels.
 
-    metrics: what the trainer wrote: dicts with "step" and "loss", or "step" and "valid_...".
+    metrics: what the trainer wrote: dicts with "step" and "loss", or "step" and "validation_...".
     levels: name -> accuracy, drawn as dashed lines.
     """
     plt = _pyplot()
@@ -39,8 +39,8 @@ def plot_pretraining(
     left.set(xlabel="step", ylabel="training loss (nats)", title="loss")
     left.legend()
     for key, name, colour in (
-        ("valid_mlm_accuracy", "masked words", "tab:blue"),
-        ("valid_nsp_accuracy", "next sentence", "tab:orange"),
+        ("validation_mlm_accuracy", "masked words", "tab:blue"),
+        ("validation_nsp_accuracy", "next sentence", "tab:orange"),
     ):
         points = [(m["step"], m[key]) for m in metrics if key in m]
         if points:

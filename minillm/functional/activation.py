@@ -92,8 +92,8 @@ def _gelu_float32(xp, x):
     polynomial = polynomial * t - 0.284496736
     polynomial = polynomial * t + 0.254829592
     Q = 0.5 * polynomial * t * bell
-    # Phi(x) is 1 - Q(|x|) for positive x, Q(|x|) for negative x.
-    Phi = xp.where(x > 0, 1 - Q, Q)
+    # Phi(x) is 1 - Q(|x|) for positive x, Q(|x|) for negative x: 1/2 +- (1/2 - Q(|x|)).
+    Phi = xp.copysign(0.5 - Q, x) + 0.5
     return x * Phi, Phi + x * bell * (1 / math.sqrt(2 * math.pi))
 
 

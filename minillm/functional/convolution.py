@@ -14,7 +14,9 @@ def conv1d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     the sum over the taps is a sum of K products; the gradients are the same products transposed.
     """
     xp = array_module(x)
-    if x.ndim != 3 or x.shape[1] != weight.shape[1] * groups or weight.shape[0] % groups:
+    _check_window(stride=stride, dilation=dilation, groups=groups, padding=padding)
+    fits = x.ndim == weight.ndim == 3 and x.shape[1] == weight.shape[1] * groups
+    if not fits or weight.shape[0] % groups:
         raise ValueError(
             f"conv1d: input {x.shape}, weight {weight.shape}, groups {groups}: expected input "
             "(N, C_in, L) and weight (C_out, C_in / groups, K) with C_out a multiple of groups"
@@ -65,6 +67,7 @@ def max_pool1d(x, kernel_size, stride=None, padding=0):
     """
     xp = array_module(x)
     stride = kernel_size if stride is None else stride
+    _check_window(kernel_size=kernel_size, stride=stride, padding=padding)
     L = x.shape[-1]
     L_out = (L + 2 * padding - kernel_size) // stride + 1
     if L_out < 1:
@@ -88,3 +91,11 @@ def max_pool1d(x, kernel_size, stride=None, padding=0):
         return dpadded[..., padding : padding + L]
 
     return windows.max(axis=0), backward
+
+
+def _check_window(padding, **counts):
+    if padding < 0:
+        raise ValueError(f"padding {padding} must not be negative")
+    for name, value in counts.items():
+        if value < 1:
+            raise ValueError(f"{name} {value} must be at least 1")

@@ -17,6 +17,11 @@ def _reduce(xp, losses, reduction, total_weight):
     raise ValueError(f"reduction={reduction!r}: expected 'mean', 'sum' or 'none'")
 
 
+def _like(x, array):
+    """`array` in x's dtype (or None): neither integer targets nor float64 weights widen a loss."""
+    return None if array is None else array.astype(x.dtype, copy=False)
+
+
 @differentiable
 def cross_entropy(
     logits, targets, weight=None, ignore_index=-100, reduction="mean", label_smoothing=0.0
@@ -41,6 +46,13 @@ def cross_entropy(
             f"cross_entropy: logits {logits.shape} need targets of shape "
             f"{logits.shape[:axis] + logits.shape[axis + 1 :]}, got {targets.shape}"
         )
+    if weight is not None and weight.shape != (C,):
+        raise ValueError(f"cross_entropy: weight {weight.shape}, expected one a class: {(C,)}")
+    if not 0 <= label_smoothing <= 1:
+        raise ValueError(
+            f"cross_entropy: label_smoothing {label_smoothing} must lie between 0 and 1"
+        )
+    weight = _like(logits, weight)
     xp = array_module(logits)
     z = xp.moveaxis(logits, axis, -1) if logits.ndim > 2 else logits
     leading = z.shape[:-1]
@@ -95,7 +107,7 @@ def binary_cross_entropy(input, target, weight=None, reduction="mean"):
     """
     xp = array_module(input)
     _same_shape("binary_cross_entropy", input, target)
-    p, t = input, target
+    p, t, weight = input, _like(input, target), _like(input, weight)
     log_p = xp.maximum(xp.log(xp.maximum(p, 1e-45)), -100)
     log_q = xp.maximum(xp.log(xp.maximum(1 - p, 1e-45)), -100)
     losses = -(t * log_p + (1 - t) * log_q)
@@ -119,7 +131,8 @@ def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean
     """
     xp = array_module(input)
     _same_shape("binary_cross_entropy_with_logits", input, target)
-    z, t = input, target
+    z, t = input, _like(input, target)
+    weight, pos_weight = _like(input, weight), _like(input, pos_weight)
     softplus = xp.maximum(-z, 0) + xp.log1p(xp.exp(-xp.abs(z)))  # -log sigmoid(z)
     positive = t if pos_weight is None else t * pos_weight
     losses = positive * softplus + (1 - t) * (softplus + z)
@@ -140,7 +153,7 @@ def mse_loss(input, target, reduction="mean"):
     """(input - target)^2; d input = 2 (input - target) dy."""
     _same_shape("mse_loss", input, target)
     xp = array_module(input)
-    difference = input - target
+    difference = input - _like(input, target)
     loss, spread = _reduce(xp, difference * difference, reduction, difference.size)
 
     def backward(dy):

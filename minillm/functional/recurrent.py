@@ -21,6 +21,29 @@ def _steps(xp, T, B, lengths, reverse):
     return order, (xp.arange(T)[:, None] < lengths[None, :])[:, :, None]
 
 
+def _check_shapes(name, gates, x, states, w_ih, w_hh, b_ih, b_hh, lengths) -> None:
+    """ValueError, naming the shapes, unless everything fits; `gates` rows of H a weight."""
+    H = w_hh.shape[-1]
+    if x.ndim != 3 or w_ih.shape != (gates * H, x.shape[2]) or w_hh.shape != (gates * H, H):
+        raise ValueError(
+            f"{name}: x {x.shape}, w_ih {w_ih.shape}, w_hh {w_hh.shape}: expected (T, B, I), "
+            f"({gates}H, I) and ({gates}H, H)"
+        )
+    T, B, _ = x.shape
+    if T == 0:
+        raise ValueError(f"{name}: x {x.shape} has 0 steps, expected at least one")
+    for state_name, state in states.items():
+        if state.shape != (B, H):
+            raise ValueError(f"{name}: {state_name} {state.shape}, expected {(B, H)}")
+    if (b_ih is None) != (b_hh is None):
+        raise ValueError(f"{name}: give both biases or none")
+    for bias in () if b_ih is None else (b_ih, b_hh):
+        if bias.shape != (gates * H,):
+            raise ValueError(f"{name}: a bias has shape {bias.shape}, expected {(gates * H,)}")
+    if lengths is not None and lengths.shape != (B,):
+        raise ValueError(f"{name}: lengths {lengths.shape}, expected {(B,)}")
+
+
 @differentiable
 def lstm(x, h0, c0, w_ih, w_hh, b_ih=None, b_hh=None, lengths=None, reverse=False):
     """One LSTM layer in one direction (Hochreiter & Schmidhuber 1997; gates as in PyTorch).
@@ -37,6 +60,7 @@ def lstm(x, h0, c0, w_ih, w_hh, b_ih=None, b_hh=None, lengths=None, reverse=Fals
         di = dc * g    dg = dc * i    df = dc * c_{t-1}    dc_{t-1} = dc * f
         dz = [di i(1-i), df f(1-f), dg (1-g^2), do o(1-o)]     dh_{t-1} = dz W_hh
     """
+    _check_shapes("lstm", 4, x, {"h0": h0, "c0": c0}, w_ih, w_hh, b_ih, b_hh, lengths)
     xp = array_module(x)
     (T, B, _), H = x.shape, w_hh.shape[1]
     order, alive = _steps(xp, T, B, lengths, reverse)
@@ -125,6 +149,7 @@ def rnn(x, h0, w_ih, w_hh, b_ih=None, b_hh=None, lengths=None, reverse=False, no
     """
     if nonlinearity not in ("tanh", "relu"):
         raise ValueError(f"rnn: nonlinearity {nonlinearity!r}, expected 'tanh' or 'relu'")
+    _check_shapes("rnn", 1, x, {"h0": h0}, w_ih, w_hh, b_ih, b_hh, lengths)
     xp = array_module(x)
     (T, B, _), H = x.shape, w_hh.shape[1]
     order, alive = _steps(xp, T, B, lengths, reverse)

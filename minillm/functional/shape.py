@@ -128,14 +128,17 @@ def split(x, split_size_or_sections, dim=0):
 def getitem(x, index):
     """x[index]: slices, integers, masks, integer arrays; a value taken twice collects both dy."""
     xp = array_module(x)
+    if isinstance(index, list):
+        index = xp.asarray(index)
 
     def backward(dy):
         dx = xp.zeros(x.shape, dy.dtype)
         if _is_basic(index):
             dx[index] = dy  # each value was taken at most once
-        elif hasattr(index, "dtype") and index.dtype.kind in "iu":
+        elif hasattr(index, "dtype"):
             rows = x.size // max(len(x), 1)
-            positive = xp.where(index < 0, index + len(x), index).reshape(-1)
+            ids = index.astype(np.int64)  # len(x) may be too large for uint8 ids
+            positive = xp.where(ids < 0, ids + len(x), ids).reshape(-1)
             add_rows(dx.reshape(len(x), rows), positive, dy.reshape(-1, rows))
         else:
             xp.add.at(dx, index, dy)
@@ -146,10 +149,10 @@ def getitem(x, index):
 
 def _is_basic(index) -> bool:
     """Only slices, integers, None and Ellipsis (or one boolean mask): no element taken twice."""
-    if hasattr(index, "dtype"):
-        return index.dtype == bool
     parts = index if isinstance(index, tuple) else (index,)
-    return all(isinstance(p, slice | int | np.integer) or p is None or p is ... for p in parts)
+    if all(isinstance(p, slice | int | np.integer) or p is None or p is ... for p in parts):
+        return True
+    return getattr(index, "dtype", None) == bool
 
 
 @differentiable

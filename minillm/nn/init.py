@@ -43,6 +43,8 @@ def trunc_normal_(
     a and b are values, not multiples of std (as in PyTorch).  Raises ValueError where less than
     1 % of the distribution lies between them: drawing would hardly end.
     """
+    if not std > 0:
+        raise ValueError(f"trunc_normal_: std must be positive, got {std}")
 
     def cumulative(x):
         return 0.5 * (1 + math.erf((x - mean) / (std * math.sqrt(2))))

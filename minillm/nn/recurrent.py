@@ -7,9 +7,11 @@ weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0, then ..._l0_reverse, then ..
 
 import math
 
+import numpy as np
+
 from minillm import functional as F
 from minillm.autograd import Tensor
-from minillm.backend import array_module, device_of, get_device
+from minillm.backend import array_module, device_of
 from minillm.nn import init
 from minillm.nn.module import Module, check_positive, check_probability, empty_parameter
 
@@ -109,7 +111,7 @@ class _Recurrent(Module):
         if isinstance(lengths, Tensor):
             lengths = lengths.data
         if isinstance(lengths, list | tuple):
-            lengths = get_device("cpu").xp.array(lengths)
+            lengths = np.array(lengths)
         if device_of(lengths) is not device:
             lengths = device.from_numpy(device_of(lengths).to_numpy(lengths))
         if lengths.shape != (B,) or lengths.dtype.kind not in "iu":

@@ -4,11 +4,13 @@ A concrete optimizer is one formula, `update`, which moves one parameter's array
 moments (running averages of the gradient) are arrays made once, at the parameter's first step.
 """
 
+from abc import ABC, abstractmethod
+
 from minillm.autograd import Tensor
 from minillm.backend import device_of
 
 
-class Optimizer:
+class Optimizer(ABC):
     """Base class.  params: Tensors, or groups {"params": [...], "lr": ..., ...} as in PyTorch.
 
     param_groups: a list of dicts with "params" and every option; what a group leaves out comes
@@ -83,6 +85,10 @@ class Optimizer:
             if p.grad is not None:
                 self.steps[index] += 1
                 self.update(p.data, p.grad, self.moments[index], self.steps[index], group)
+
+    @abstractmethod
+    def update(self, p, g, moments: dict, step: int, options: dict) -> None:
+        """Move the array p, whose gradient is g, in place: its update number `step` (from 1)."""
 
     def _numbered(self):
         """(index, parameter, group) over all groups."""

@@ -66,5 +66,7 @@ def _left(step, warmup, total) -> float:
 def _check(step, warmup=0, total=None):
     if step < 0:
         raise ValueError(f"step must not be negative, got {step}")
-    if warmup < 0 or (total is not None and warmup > total):
-        raise ValueError(f"warmup {warmup} must lie between 0 and the total of {total} steps")
+    if total is None and warmup < 0:
+        raise ValueError(f"warmup {warmup} must not be negative")
+    if total is not None and not 0 <= warmup <= total:
+        raise ValueError(f"warmup {warmup} must lie between 0 and the total of steps, {total}")

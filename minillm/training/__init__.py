@@ -8,7 +8,8 @@ from minillm.training.checkpoint import (
     save_checkpoint,
     verify_checkpoint,
 )
+from minillm.training.divergence import TrainingDiverged
 from minillm.training.interrupt import TrainingInterrupted
 from minillm.training.progress import TIMING_FIELDS, read_metrics
 from minillm.training.run_folder import RunFolderInUse
-from minillm.training.trainer import Trainer, TrainingDiverged, parameter_groups
+from minillm.training.trainer import Trainer, parameter_groups

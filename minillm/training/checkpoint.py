@@ -11,7 +11,6 @@ still damage what was written long ago; so the digests are verified before anyth
 the checkpoint before a damaged one takes its place.  Nothing in these files can execute.
 """
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -53,7 +52,7 @@ def save_checkpoint(
     path = Path(folder) / f"checkpoint-{step:06d}"
     content = {
         "step": step,
-        "settings": dict(settings),
+        "settings": _as_json(settings),
         "model": _describe(model),
         "versions": _versions(),
     }
@@ -90,9 +89,14 @@ def _write_arrays(file: Path, state: Mapping) -> None:
     file.write_bytes(safetensors.numpy.save(arrays, metadata={"format": "pt"}))
 
 
+def _as_json(settings: Mapping) -> dict:
+    """As they are when read back from the file: tuples are lists."""
+    return json.loads(json.dumps(dict(settings)))
+
+
 def _describe(model) -> dict:
     config = getattr(model, "config", None)
-    fields = dataclasses.asdict(config) if dataclasses.is_dataclass(config) else {}
+    fields = {} if config is None else _as_json(vars(config))
     return {"class": type(model).__name__} | fields
 
 
@@ -125,8 +129,8 @@ def _digest_of_content(content: dict) -> str:
 
 def checkpoints(folder: str | os.PathLike) -> list[Path]:
     """The checkpoint folders in `folder`, oldest first, damaged or not."""
-    found = [path for path in Path(folder).glob("checkpoint-*") if _NAME.fullmatch(path.name)]
-    return sorted(found, key=_step)
+    found = [p for p in Path(folder).glob("checkpoint-*") if _NAME.fullmatch(p.name)]
+    return sorted((p for p in found if p.is_dir()), key=_step)
 
 
 def _step(path: Path) -> int:
@@ -182,10 +186,7 @@ def load_checkpoint(path: str | os.PathLike, model, optimizer, settings: Mapping
     _must_equal(path, "another model", content["model"], _describe(model))
     saved, own = _read_model(path, model), model.state_dict()
     _must_equal(path, "another model", _shapes(saved), _shapes(own))
-    settings = json.loads(
-        json.dumps(dict(settings))
-    )  # tuples become lists, as they did in the file
-    _must_equal(path, "a run with other settings", content["settings"], settings)
+    _must_equal(path, "a run with other settings", content["settings"], _as_json(settings))
     for library, version in content["versions"].items():
         if _versions().get(library) != version:
             warnings.warn(

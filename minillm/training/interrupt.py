@@ -1,18 +1,23 @@
 """Ctrl-C without loss: the running step is finished and saved, then the run stops."""
 
 import contextlib
+import os
 import signal
-import sys
 import threading
 
 
 class TrainingInterrupted(KeyboardInterrupt):
-    """The run was stopped by a signal, in order.  The message says how to go on.
+    """A signal stopped the run, in good order: the message says how to go on.
 
-    `signal` is its number; a program conventionally exits with the status 128 + signal.
+    signal: its number; a program conventionally exits with the status 128 + signal.
     """
 
-    def __init__(self, message: str, signal: int):
+    def __init__(self, signal: int, done: int, steps: int, folder):
+        message = f"stopped after step {done:,} of {steps:,}; "
+        if folder is None:
+            message += "nothing was saved (out=None)"
+        else:
+            message += f"saved in {folder}; to go on: the same command with --resume"
         super().__init__(message)
         self.signal = signal
 
@@ -38,7 +43,9 @@ class StopRequest(contextlib.AbstractContextManager):
     def _note(self, number, frame):
         self.signal = number
         self._restore()
-        print("\nstopping after this step; once more: at once", file=sys.stderr)
+        # Not print(): the signal may have come in the middle of one.
+        with contextlib.suppress(OSError):
+            os.write(2, b"\nstopping after this step; once more: at once\n")
 
     def _restore(self):
         for number, handler in self._before.items():

@@ -2,8 +2,12 @@
 
 metrics.jsonl has one JSON object a line, one line a step:
 
-    {"step": 100, "loss": 5.31, "learning_rate": 0.001, "gradient_norm": 1.7, "tokens": 4096,
-     "validation_loss": 5.27, "seconds": 31.2, "tokens_per_second": 40960.0}
+    {"step": 100, "loss": 5.31, "gradient_norm": 1.7, "learning_rate": 0.001, "tokens": 4096,
+     "tokens_per_second": 40960.0, "validation_loss": 5.27, "seconds": 31.2}
+
+step: how many updates were made; loss and gradient_norm: before this one (the norm unclipped);
+tokens: of this step, without padding; seconds: since the beginning of the run, pauses left out;
+the objective's metrics under their names, the validation's behind `validation_`.
 
 Each line is flushed when its step has ended, so that a plot can follow a running training.
 """
@@ -37,6 +41,11 @@ class Metrics(contextlib.AbstractContextManager):
             path = Path(folder) / METRICS_FILE
             self.history = _cut_back(path, done)
             self._file = open(path, "a", encoding="utf-8")
+
+    @property
+    def seconds(self) -> float:
+        """How long the recorded steps took."""
+        return self.history[-1]["seconds"] if self.history else 0.0
 
     def append(self, record: dict) -> None:
         self.history.append(record)
@@ -102,6 +111,8 @@ class ProgressBar(contextlib.AbstractContextManager):
         hide = not show or self.plain
         self.bar = tqdm(total=steps, initial=done, unit="step", dynamic_ncols=True, disable=hide)
         self.show = show
+        if done:
+            self.say(f"going on after step {done:,} of {steps:,}")
 
     def update(self, record: dict) -> None:
         """Show the record of the step that has just ended."""

@@ -7,6 +7,7 @@ when the process ends, however it ends: a kill leaves no lock that somebody has 
 
 import contextlib
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from minillm.files import remove_leftovers
 try:
     import fcntl
 except ImportError:  # not POSIX: there one has to take care oneself
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 LOCK_FILE = "run.lock"
 
@@ -62,3 +63,8 @@ def _lock(lock, path: Path) -> None:
             f"the run folder {path} is in use by process {lock.read() or '(just starting)'}: "
             "wait until it has ended, stop it, or choose another folder"
         ) from None
+    except OSError as error:  # some network file systems have no locks
+        warnings.warn(
+            f"{path} can't be locked ({error.strerror}): see to it that no other run uses it",
+            stacklevel=2,
+        )

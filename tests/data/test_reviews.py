@@ -1,6 +1,7 @@
 """The embedded reviews are read from the package's folder without running the package."""
 
-import importlib
+import importlib.machinery
+import importlib.util
 import sys
 
 import pytest

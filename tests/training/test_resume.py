@@ -1,0 +1,285 @@
+"""A run that was stopped, in whatever way, and resumed equals one left alone, bit for bit."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+import toy_run
+from toy_run import interrupt_at, make_model, make_trainer, objective
+
+from minillm.training import (
+    TIMING_FIELDS,
+    CheckpointError,
+    TrainingInterrupted,
+    checkpoints,
+    read_metrics,
+)
+
+
+def without_timing(history: list[dict]) -> list[dict]:
+    return [{k: v for k, v in record.items() if k not in TIMING_FIELDS} for record in history]
+
+
+def final_state(folder: Path) -> tuple[bytes, bytes, list[dict]]:
+    """What must be equal: both files of numbers byte for byte, and the metrics."""
+    last = checkpoints(folder)[-1]
+    return (
+        (last / "model.safetensors").read_bytes(),
+        (last / "optimizer.safetensors").read_bytes(),
+        without_timing(read_metrics(folder / "metrics.jsonl")),
+    )
+
+
+@pytest.fixture(scope="module")
+def undisturbed(device, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    history = make_trainer(device=device, out=folder, checkpoint_every=4).run()
+    return folder, without_timing(history)
+
+
+class PowerCut(Exception):
+    """Ends a run without giving it a chance to save."""
+
+
+def fail_at(step: int):
+    steps_begun = iter(range(1_000_000))
+
+    def failing(model, batch):
+        if next(steps_begun) == step:
+            raise PowerCut
+        return objective(model, batch)
+
+    return failing
+
+
+@pytest.mark.parametrize("step", range(12))
+def test_cut_off_at_any_step(device, tmp_path, undisturbed, step):
+    folder, history = undisturbed
+    settings = {"device": device, "out": tmp_path, "checkpoint_every": 4}
+    with pytest.raises(PowerCut):
+        make_trainer(objective=fail_at(step), **settings).run()
+    assert [p.name for p in checkpoints(tmp_path)] == [
+        f"checkpoint-{s:06d}" for s in range(4, step + 1, 4)
+    ]
+    resumed = make_trainer(make_model(), **settings).run(resume=True)
+    assert without_timing(resumed) == history
+    assert final_state(tmp_path) == final_state(folder)
+
+
+@pytest.mark.parametrize("step", [0, 6, 11])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_finishes_the_step_saves_and_says_how_to_go_on(
+    device, tmp_path, undisturbed, step, number
+):
+    folder, history = undisturbed
+    settings = {"device": device, "out": tmp_path, "checkpoint_every": 4}
+    handler = signal.getsignal(number)
+    with pytest.raises(TrainingInterrupted, match="--resume") as caught:
+        make_trainer(objective=interrupt_at(step, number), **settings).run()
+    assert caught.value.signal == number
+    assert signal.getsignal(number) is handler
+    assert f"after step {step + 1} of 12" in str(caught.value)
+    assert checkpoints(tmp_path)[-1].name == f"checkpoint-{step + 1:06d}"
+    resumed = make_trainer(make_model(), **settings).run(resume=True)
+    assert without_timing(resumed) == history
+    assert final_state(tmp_path) == final_state(folder)
+
+
+def test_a_second_ctrl_c_stops_at_once(device):
+    def impatient(model, batch):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        raise AssertionError("the second signal had no effect")
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        make_trainer(objective=impatient, device=device).run()
+    assert not isinstance(caught.value, TrainingInterrupted)
+
+
+def test_ctrl_c_without_a_folder_says_that_nothing_was_saved(device):
+    with pytest.raises(TrainingInterrupted, match="nothing was saved"):
+        make_trainer(objective=interrupt_at(3), device=device).run()
+
+
+def test_a_run_in_another_thread_leaves_signals_alone(device):
+    """Only the main thread may set handlers; a notebook server runs code elsewhere."""
+    with ThreadPoolExecutor(1) as pool:
+        history = pool.submit(make_trainer(device=device).run).result()
+    assert without_timing(history) == without_timing(make_trainer(device=device).run())
+
+
+def test_resuming_with_accumulation_takes_the_right_micro_batches(device, tmp_path):
+    settings = {"device": device, "accumulate": 3, "checkpoint_every": 4}
+    make_trainer(out=tmp_path / "a", **settings).run()
+    with pytest.raises(PowerCut):
+        make_trainer(objective=fail_at(3 * 6 + 1), out=tmp_path / "b", **settings).run()
+    make_trainer(out=tmp_path / "b", **settings).run(resume=True)
+    assert final_state(tmp_path / "a") == final_state(tmp_path / "b")
+
+
+def test_resuming_a_finished_run_changes_nothing(device, tmp_path):
+    settings = {"device": device, "out": tmp_path, "checkpoint_every": 4}
+    history = make_trainer(**settings).run()
+    before = final_state(tmp_path)
+    trainer = make_trainer(**settings)
+    assert trainer.run(resume=True) == history
+    assert final_state(tmp_path) == before
+    saved = safetensors.numpy.load_file(checkpoints(tmp_path)[-1] / "model.safetensors")
+    for name, parameter in trainer.model.named_parameters():
+        np.testing.assert_array_equal(parameter.numpy(), saved[name])
+
+
+def test_numpy_numbers_as_settings(device, tmp_path, undisturbed):
+    folder, _ = undisturbed
+    settings = {"steps": np.int64(12), "learning_rate": np.float64(0.02), "out": tmp_path}
+    with pytest.raises(TrainingInterrupted):
+        make_trainer(objective=interrupt_at(6), device=device, **settings).run()
+    make_trainer(device=device, out=tmp_path).run(resume=True)
+    assert final_state(tmp_path) == final_state(folder)
+
+
+def test_the_clock_goes_on_where_it_stopped(device, tmp_path):
+    settings = {"device": device, "out": tmp_path, "checkpoint_every": 4}
+    with pytest.raises(PowerCut):
+        make_trainer(objective=fail_at(9), **settings).run()
+    seconds = [r["seconds"] for r in make_trainer(**settings).run(resume=True)]
+    assert seconds == sorted(seconds)
+
+
+# -------------------------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 12},
+        {"steps": 13},
+        {"learning_rate": 0.01},
+        {"warmup_steps": 2},
+        {"schedule": "cosine"},
+        {"weight_decay": 0.0},
+        {"betas": (0.9, 0.99)},
+        {"clip_norm": None},
+        {"accumulate": 2},
+        {"data_fingerprint": "other"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_another_run_is_not_resumed_and_the_difference_is_named(device, undisturbed, change):
+    folder, _ = undisturbed
+    model = make_model()
+    before = {n: p.numpy().copy() for n, p in model.named_parameters()}
+    state = final_state(folder)
+    trainer = make_trainer(model, device=device, out=folder, **change)
+    with pytest.raises(CheckpointError, match=f"other settings: {next(iter(change))} is"):
+        trainer.run(resume=True)
+    for name, parameter in model.named_parameters():
+        np.testing.assert_array_equal(parameter.numpy(), before[name])
+    assert final_state(folder) == state
+
+
+def test_a_run_with_a_constant_rate_may_be_made_longer(device, tmp_path):
+    settings = {"device": device, "schedule": "constant", "validate": None}
+    make_trainer(steps=10, out=tmp_path / "a", **settings).run()
+    make_trainer(steps=6, out=tmp_path / "b", **settings).run()
+    make_trainer(steps=10, out=tmp_path / "b", **settings).run(resume=True)
+    assert final_state(tmp_path / "a") == final_state(tmp_path / "b")
+
+
+def test_a_folder_with_a_run_is_not_overwritten(device, undisturbed):
+    folder, _ = undisturbed
+    before = final_state(folder)
+    with pytest.raises(FileExistsError, match="--resume"):
+        make_trainer(device=device, out=folder).run()
+    assert final_state(folder) == before
+
+
+# ------------------------------------------------------------------------------------ kills
+
+# SIGKILLs a test run sends.  For the long proof: MINILLM_KILLS=20 pytest tests/training -k kill
+KILLS = int(os.environ.get("MINILLM_KILLS", "4"))
+
+
+def start(folder: Path, device: str, *options: str) -> subprocess.Popen:
+    program = [sys.executable, toy_run.__file__, "--out", str(folder), "--device", device]
+    return subprocess.Popen(
+        [*program, *options], env=toy_run.environment(), stderr=subprocess.PIPE, text=True
+    )
+
+
+def finish(process: subprocess.Popen) -> tuple[int, str]:
+    _, errors = process.communicate(timeout=120)
+    return process.returncode, errors
+
+
+def wait_until(condition, process: subprocess.Popen) -> None:
+    while not condition() and process.poll() is None:
+        time.sleep(0.0002)
+
+
+def lines(folder: Path) -> int:
+    path = folder / "metrics.jsonl"
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def test_killed_at_random_moments_and_while_checkpoints_are_written(device, tmp_path):
+    alone, killed = tmp_path / "alone", tmp_path / "killed"
+    steps = str(20 * KILLS)
+    assert finish(start(alone, device, "--steps", steps)) == (0, "")
+    rng = random.Random(5)
+    kills = 0
+    while True:
+        process = start(killed, device, "--steps", steps, "--resume")
+        begun = lines(killed)
+        if kills < KILLS:
+            if kills % 2:  # while a checkpoint is being written
+                for _ in range(rng.randint(1, 4)):
+                    wait_until(lambda: not any(killed.glob(".tmp-*")), process)
+                    wait_until(lambda: any(killed.glob(".tmp-*")), process)
+            else:
+                wait_until(lambda: lines(killed) != begun, process)  # noqa: B023
+                time.sleep(rng.random() * 0.1)
+            process.kill()
+        code, errors = finish(process)
+        if code == 0:
+            break
+        assert code == -signal.SIGKILL, errors
+        kills += 1
+    assert kills == KILLS
+    assert final_state(killed) == final_state(alone)
+    assert not list(killed.glob(".tmp-*"))
+
+
+def test_a_terminated_program_says_how_to_go_on(device, tmp_path):
+    process = start(tmp_path, device, "--steps", "100000")
+    wait_until(lambda: lines(tmp_path) > 3, process)
+    process.terminate()
+    code, errors = finish(process)
+    assert code == 128 + signal.SIGTERM
+    assert "--resume" in errors
+    assert json.loads((checkpoints(tmp_path)[-1] / "trainer.json").read_text())["step"] > 3
+
+
+def test_a_folder_in_use_is_refused_until_its_process_ends(device, tmp_path):
+    process = start(tmp_path, device, "--steps", "100000")
+    wait_until(lambda: lines(tmp_path) > 3, process)
+    try:
+        with pytest.raises(RuntimeError, match=f"in use by process {process.pid}"):
+            make_trainer(device=device, out=tmp_path).run(resume=True)
+    finally:
+        process.kill()
+        finish(process)
+    trainer = make_trainer(
+        device=device, out=tmp_path, steps=100000, objective=interrupt_at(0), checkpoint_every=2
+    )
+    with pytest.raises(TrainingInterrupted):  # so it began: a dead process holds nothing
+        trainer.run(resume=True)

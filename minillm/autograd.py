@@ -174,6 +174,8 @@ class Tensor:
         for target in targets:
             if is_device_name(target):
                 result = _move(result, target) if result.device != target else result
+            elif target is None:
+                raise TypeError("to(None): expected a device's name or a dtype")
             else:
                 dtype = _as_dtype(target)
                 result = _cast(result, dtype) if result.dtype != dtype else result
@@ -200,6 +202,11 @@ class Tensor:
             gradient = xp.ones_like(self.data)
         else:
             gradient = gradient.data if isinstance(gradient, Tensor) else gradient
+            if device_of(gradient) is not device_of(self.data):
+                raise ValueError(
+                    f"backward(): gradient is on device {device_of(gradient).name!r}, "
+                    f"the tensor on {self.device!r}"
+                )
             if gradient.shape != self.shape:
                 raise ValueError(
                     f"backward(): gradient has shape {gradient.shape}, the tensor {self.shape}"
@@ -310,7 +317,7 @@ def differentiable(function):
         if _mode.anomaly and y.dtype.kind == "f" and not bool(device_of(y).xp.isfinite(y).all()):
             raise FloatingPointError(f"{name} returned a value that is not finite")
         result = Tensor(y)
-        if recorded and _mode.grad_enabled:
+        if recorded and _mode.grad_enabled and y.dtype.kind == "f":
             result.requires_grad = True
             result._node = Node(backward, sources, name)
         return result
@@ -363,9 +370,7 @@ def tensor(data, requires_grad: bool = False, dtype=None, device: str | None = N
     else:
         owner = get_device(device or "cpu")
     if isinstance(data, list | tuple | int | float):
-        data = np.array(data)
-        if data.dtype == object:
-            raise ValueError("tensor(): the nested lists have rows of different lengths")
+        data = _array_of_numbers(data)
         if dtype is None and data.dtype == np.float64:
             dtype = np.float32
     if device_of(data) is owner:
@@ -373,6 +378,18 @@ def tensor(data, requires_grad: bool = False, dtype=None, device: str | None = N
     else:
         array = owner.from_numpy(np.array(device_of(data).to_numpy(data), dtype=_as_dtype(dtype)))
     return Tensor(array, requires_grad)
+
+
+def _array_of_numbers(data) -> np.ndarray:
+    try:
+        array = np.array(data)
+    except ValueError:
+        raise ValueError("tensor(): the nested lists have rows of different lengths") from None
+    if array.dtype.kind not in "biuf":
+        raise TypeError(
+            f"tensor(): expected numbers, got {array.dtype} (to join Tensors use F.stack)"
+        )
+    return array
 
 
 def _as_dtype(dtype):

@@ -190,8 +190,12 @@ _random = threading.local()
 def manual_seed(seed) -> None:
     """Start the random streams of every device (of this thread) from `seed`.
 
-    `seed` is a non-negative integer or a sequence of them, such as (seed, step, rank).
+    `seed` is a non-negative integer or a sequence of them, such as (seed, step, rank); anything
+    else is a ValueError or TypeError.
     """
+    if seed is None:
+        raise TypeError("manual_seed(None): expected an integer or a sequence of integers")
+    np.random.SeedSequence(seed)  # complains now, not at the first draw
     _random.seed = seed
     _random.generators = {}
 

@@ -21,6 +21,8 @@ def atomic_write(path: str | os.PathLike, data: str | bytes) -> None:
     Raises OSError (a full disk, a folder that can't be written); the old file then still stands.
     """
     path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"can't write {path}: there is no folder {path.parent}")
     if isinstance(data, str):
         data = data.encode("utf-8")
     handle, temporary = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=path.parent)
@@ -46,13 +48,17 @@ def atomic_directory(path: str | os.PathLike) -> Iterator[Path]:
     temporary folder is removed and `path` is untouched.
     """
     path = Path(path)
+    if path.exists() and not path.is_dir():
+        raise NotADirectoryError(f"can't write the folder {path}: a file of that name stands there")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=path.parent))
     try:
         os.chmod(temporary, 0o777 & ~_umask())
         yield temporary
         for file in sorted(temporary.rglob("*")):
-            if file.is_file():
+            if file.is_dir():
+                _sync_folder(file)
+            else:
                 _sync_file(file)
         _sync_folder(temporary)
         if path.exists():

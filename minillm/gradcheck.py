@@ -6,6 +6,8 @@ For one random direction v in the space of all inputs and one random projection 
 
 in float64, up to rounding and the h^2 error of the central difference.  One pair of evaluations
 checks the whole Jacobian at once: a wrong entry would have to be orthogonal to random vectors.
+How large a disagreement may be is measured by the gradient itself, so that neither a zero in place
+of a small gradient nor an error of 0.1 % in a large one gets through.
 """
 
 import numpy as np
@@ -23,7 +25,8 @@ def gradcheck(function, inputs, h: float = 1e-6, tolerance: float = 1e-6, seed: 
 
     inputs: Tensors (float64 where requires_grad=True) and anything else, handed on unchanged;
     `function` returns one Tensor of any shape and must give the same value when called again.
-    tolerance: largest |difference - gradient| relative to max(1, |gradient|).
+    tolerance: largest |difference - <gradient, v>| relative to sum |gradient_i v_i|, above what
+    rounding f to float64 does to the difference.
     Returns True; raises GradientError with both numbers and the input at fault, TypeError for an
     input in float32 (whose rounding would drown the difference).
     """
@@ -45,16 +48,20 @@ def gradcheck(function, inputs, h: float = 1e-6, tolerance: float = 1e-6, seed: 
     y = function(*leaves)
     u = direction(y.data)
     y.backward(u)
+    # Each output is off by about eps (its intermediate results are taken to be near 1 or below y).
+    rounding = 10 * np.finfo(np.float64).eps * float((abs(u) * (1 + abs(y.data))).sum()) / h
 
     for i in checked:
         x, gradient = leaves[i].data, leaves[i].grad
         v = direction(x)
-        predicted = 0.0 if gradient is None else float((gradient * v).sum())
+        terms = 0 * v if gradient is None else gradient * v
+        predicted = float(terms.sum())
+        allowed = tolerance * float(abs(terms).sum()) + rounding
         with no_grad():
             ahead = function(*leaves[:i], Tensor(x + h * v), *leaves[i + 1 :])
             behind = function(*leaves[:i], Tensor(x - h * v), *leaves[i + 1 :])
         measured = float((u * (ahead.data - behind.data)).sum()) / (2 * h)
-        if not abs(measured - predicted) <= tolerance * max(1.0, abs(predicted), abs(measured)):
+        if not abs(measured - predicted) <= allowed < np.inf:  # nan and inf fail, too
             raise GradientError(
                 f"input {i}, shape {x.shape}: backward gives {predicted:.9g} along a random "
                 f"direction, the central difference (h = {h:g}) {measured:.9g}"

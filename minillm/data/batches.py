@@ -38,7 +38,8 @@ class PretrainingBatches:
 
     encoded: from `encode_corpus`, with the same tokenizer.  max_length: with special tokens.
     mask_probability, replace, whole_words: see `Masking`; replace=(1, 0, 0) to measure.
-    short_seq_prob: see `plan_pairs`.
+    short_seq_prob, contrast: see `plan_pairs`; with contrast, pairs that belong together share a
+    batch.
     pad_to_multiple_of: make the length of each batch a multiple of this number (8 suits GPUs).
     window: how many batches are sorted by length together; 1: no sorting.
 
@@ -57,6 +58,7 @@ class PretrainingBatches:
         replace: tuple[float, float, float] = (0.8, 0.1, 0.1),
         whole_words: bool = False,
         short_seq_prob: float = 0.1,
+        contrast: bool = False,
         pad_to_multiple_of: int | None = None,
         window: int = 50,
     ):
@@ -80,7 +82,12 @@ class PretrainingBatches:
             )
         self.encoded = encoded
         self.batch_size, self.max_length, self.seed = batch_size, max_length, seed
-        self.short_seq_prob = short_seq_prob
+        self.short_seq_prob, self.contrast = short_seq_prob, contrast
+        if contrast and batch_size % 4:
+            raise ValueError(
+                f"batch_size={batch_size}: with contrast=True pairs come in fours, so it must be "
+                "a multiple of 4"
+            )
         self.pad_to_multiple_of = pad_to_multiple_of
         self.window = window
         self._plan_of_epoch: tuple[int, PairPlan] | None = None
@@ -100,7 +107,8 @@ class PretrainingBatches:
             seed,
             self.masking.mask_probability,
         ]
-        settings += [*self.masking.replace, whole_words, short_seq_prob, pad_to_multiple_of, window]
+        settings += [*self.masking.replace, whole_words, short_seq_prob, contrast]
+        settings += [pad_to_multiple_of, window]
         #: Changes with everything that the batches depend on: a resumed run can compare it.
         self.fingerprint = hashlib.sha256(repr(settings).encode()).hexdigest()
 
@@ -135,7 +143,10 @@ class PretrainingBatches:
     def _plan(self, epoch: int) -> PairPlan:
         """The epoch's pairs; the last plan is kept, because the next step mostly asks for it."""
         if self._plan_of_epoch is None or self._plan_of_epoch[0] != epoch:
-            plan = plan_pairs(self.encoded, self.max_length, self.seed, epoch, self.short_seq_prob)
+            plan = plan_pairs(
+                *(self.encoded, self.max_length, self.seed, epoch),
+                *(self.short_seq_prob, self.contrast),
+            )
             self._plan_of_epoch = epoch, plan
         return self._plan_of_epoch[1]
 
@@ -148,18 +159,23 @@ class PretrainingBatches:
     def _shuffle(self, epoch: int) -> np.ndarray:
         plan = self._plan(epoch)
         rng = np.random.default_rng([self.seed, _ORDER_STREAM, epoch])
+        # Units are shuffled: single pairs, or the four that belong together.
+        unit = 4 if self.contrast else 1
+        per_batch = self.batch_size // unit
+        length = (plan.a_length + plan.b_length).reshape(-1, unit).max(axis=1)
+        label = plan.next_sentence_label.reshape(-1, unit)[:, 0]
         # The last batch is filled up from the beginning, and so is an epoch with a few pairs less
         # than epoch 0; of an epoch with more, a random few are left out.
-        rows = np.resize(rng.permutation(len(plan)), self.steps_per_epoch * self.batch_size)
-        label, length = plan.next_sentence_label, plan.a_length + plan.b_length
-        place = np.arange(len(rows))
-        rows = rows[_alternating(label[rows], place, np.zeros_like(place))]
-        full, last = rows[: -self.batch_size], rows[-self.batch_size :]
+        units = np.resize(rng.permutation(len(length)), self.steps_per_epoch * per_batch)
+        place = np.arange(len(units))
+        units = units[_alternating(label[units], place, np.zeros_like(place))]
+        full, last = units[:-per_batch], units[-per_batch:]
         if self.window > 1:
-            window = place[: len(full)] // (self.window * self.batch_size)
+            window = place[: len(full)] // (self.window * per_batch)
             full = full[_alternating(label[full], length[full], window)]
-        full = rng.permutation(full.reshape(-1, self.batch_size), axis=0)
-        return np.concatenate([full, last[None]])
+        full = rng.permutation(full.reshape(-1, per_batch), axis=0)
+        units = np.concatenate([full, last[None]])  # (steps, units a batch)
+        return (units[:, :, None] * unit + np.arange(unit)).reshape(-1, self.batch_size)
 
     def _collate(self, plan: PairPlan, rows: np.ndarray, step: int) -> dict[str, np.ndarray]:
         tokens, special = np.asarray(self.encoded.tokens), self.special_ids

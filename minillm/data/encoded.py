@@ -178,7 +178,10 @@ def _write(corpus: Corpus, tokenizer, tokenizer_name: str, folder: Path, progres
                 document_offsets.extend([sentence_offsets.length - 1])
                 document_keys.extend([clean_document_key(text)])
         if tokens.length == 0:
-            raise ValueError(f"{corpus.name}: no document with a token in it: nothing to learn")
+            raise ValueError(
+                f"{corpus.name}: no document with a token in it: nothing to learn. Add documents, "
+                "or check that they are separated (by blank lines in a text file)"
+            )
         entries = {name: writer.finish() for name, writer in zip(ARRAYS, writers, strict=True)}
     info = {
         "format": FORMAT,

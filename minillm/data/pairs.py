@@ -64,12 +64,17 @@ def plan_pairs(
     seed: int = 0,
     epoch: int = 0,
     short_seq_prob: float = 0.1,
+    contrast: bool = False,
 ) -> PairPlan:
     """The pairs of one epoch over an encoded corpus, a pure function of (seed, epoch).
 
     max_length: the longest sequence with its three special tokens.  short_seq_prob: the part of
-    the chunks that aim at a random shorter length.  Documents of one sentence have no pair and are
-    left out.  Every other sentence is in a chunk.
+    the chunks that aim at a random shorter length.  contrast: every chunk exchanges, and both the
+    true and the exchanged pairs are kept, four in a row: (A, B), (A', B'), (A, B'), (A', B).
+    Each segment then stands in a true and in a random pair, so nothing but the match of A and B
+    can tell them apart, and a network that sees the four together learns it sooner.
+    Documents of one sentence have no pair and are left out.  Every other sentence is in a chunk.
+    (With contrast, chunks that find no partner in another document are left out as well.)
     Raises ValueError if fewer than two different documents have two sentences, if max_length < 5
     or if short_seq_prob isn't a probability.  Warns if one document holds so much of the corpus
     that there aren't enough others to exchange with: fewer than half of the labels are 1 then.
@@ -90,15 +95,24 @@ def plan_pairs(
     a_length, b_length = b_start - a_start, b_end - b_start
 
     b_last_begins = offsets[end - 1] - b_start  # the length of B without its last sentence
-    partner = _exchange(b_length, b_last_begins, encoded.document_keys[document], rng)
-    is_random = partner != np.arange(len(partner))
-    b_start, b_length, b_document = b_start[partner], b_length[partner], document[partner]
+    key = encoded.document_keys[document]
+    partner = _exchange(b_length, b_last_begins, key, rng, everyone=contrast)
+    chunk = np.arange(len(partner))
+    whose_a, whose_b = chunk, partner
+    if contrast:
+        couples = chunk[chunk < partner][:, None]  # of each couple the chunk that comes first
+        others = partner[couples]
+        whose_a = np.hstack([couples, others, couples, others]).reshape(-1)
+        whose_b = np.hstack([couples, others, others, couples]).reshape(-1)
+    is_random = whose_a != whose_b
+    a_start, a_length, a_document = a_start[whose_a], a_length[whose_a], document[whose_a]
+    b_start, b_length, b_document = b_start[whose_b], b_length[whose_b], document[whose_b]
 
     a_start, a_length, b_start, b_length = _truncate(
         a_start, a_length, b_start, b_length, max_tokens, rng
     )
     label = np.where(is_random, IS_RANDOM, IS_NEXT)
-    return PairPlan(a_start, a_length, document, b_start, b_length, b_document, label)
+    return PairPlan(a_start, a_length, a_document, b_start, b_length, b_document, label)
 
 
 def _cut(encoded: EncodedCorpus, max_tokens: int, short_seq_prob: float, rng) -> tuple:
@@ -137,16 +151,17 @@ def _cut(encoded: EncodedCorpus, max_tokens: int, short_seq_prob: float, rng) ->
     return first[order], end[order], document[order]
 
 
-def _exchange(b_length, b_last_begins, key, rng) -> np.ndarray:
+def _exchange(b_length, b_last_begins, key, rng, everyone: bool = False) -> np.ndarray:
     """Who gets whose second segment: partner [chunks], its own index for those that keep theirs.
 
-    Half of the chunks, chosen at random, are walked through in the order of their second segments'
-    length (and, among equals, of where the last sentence begins: in a true pair the target length
-    is reached in that sentence, and never before).  A chunk exchanges with the one that waits, if
+    Half of the chunks, chosen at random (or everyone), are walked through in the order of their
+    second segments' length (and, among equals, of where the last sentence begins: in a true pair
+    the target length is reached in that sentence, and never before).  A chunk exchanges with the one that waits, if
     that is of another document, and else waits too; so all that wait are of one document.
     """
     n = len(b_length)
-    chosen = rng.permutation(n)[: (n + 2) // 4 * 2]  # an even number of them, in random order
+    count = n if everyone else (n + 2) // 4 * 2  # half of them: the nearest even number
+    chosen = rng.permutation(n)[:count]  # in random order
     by_length = chosen[np.lexsort((b_last_begins[chosen], b_length[chosen]))]
     partner = np.arange(n)
     waiting: list[int] = []
@@ -159,10 +174,10 @@ def _exchange(b_length, b_last_begins, key, rng) -> np.ndarray:
             waiting.append(i)
             waiting_key = key_i
     if len(waiting) > 0.2 * len(chosen) and n >= 20:
-        share = (len(chosen) - len(waiting)) / n
+        share = (len(chosen) - len(waiting)) / len(chosen)
         warnings.warn(
-            f"one document holds most of the text: only {share:.0%} of the sentence pairs are "
-            "random ones, not half of them",
+            f"one document holds most of the text: only {share:.0%} of the segments that should "
+            "be exchanged find a partner in another document",
             RuntimeWarning,
             stacklevel=3,
         )

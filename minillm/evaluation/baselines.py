@@ -82,11 +82,9 @@ class WordOverlap:
         present = np.unique(document * vocab_size + tokens) % vocab_size
         df = np.bincount(present, minlength=vocab_size)
         self.weight = np.log((len(starts) - 1) / np.maximum(df, 1))
-        scores, follows = [], []
-        for batch in training_batches:
-            scores.append(self.score(batch))
-            follows.append(batch["next_sentence_label"] == 0)
-        scores, follows = np.concatenate(scores), np.concatenate(follows)
+        batches = list(training_batches)
+        scores = np.concatenate([self.score(batch) for batch in batches])
+        follows = np.concatenate([batch["next_sentence_label"] == 0 for batch in batches])
         order = np.argsort(scores)
         # With the threshold above the k lowest scores, those k are called random, the rest true.
         right = np.r_[0, np.cumsum(~follows[order])] + (

@@ -152,7 +152,7 @@ def _is_basic(index) -> bool:
     parts = index if isinstance(index, tuple) else (index,)
     if all(isinstance(p, slice | int | np.integer) or p is None or p is ... for p in parts):
         return True
-    return getattr(index, "dtype", None) == bool
+    return getattr(index, "dtype", None) == np.bool_
 
 
 @differentiable

@@ -8,6 +8,7 @@ names to those in the file.
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.numpy
@@ -17,6 +18,7 @@ from minillm import nn
 from minillm.backend import device_of
 from minillm.files import atomic_write
 
+NameTable = dict[str, str | tuple[str, ...]]
 _FLOATS = {"F16": np.float16, "F32": np.float32, "F64": np.float64}
 # Written by Hugging Face besides the parameters: copies of tied weights, and constants.
 _IGNORED_NAMES = (
@@ -31,6 +33,18 @@ class PretrainedModel(nn.Module):
     """A Module that is saved to and opened from a folder.  Subclasses give `config_class` (with
     `from_dict` and `to_json`), the attribute `config`, and `hugging_face_names(config)`.
     """
+
+    config_class: type
+    config: Any
+
+    def __init__(self, config):
+        super().__init__()
+        self.config = config
+
+    @classmethod
+    def hugging_face_names(cls, config) -> NameTable:
+        """Our parameter's name -> its name in Hugging Face's files; several are stacked rows."""
+        raise TypeError(f"{cls.__name__} has no table of names")
 
     def save_pretrained(self, folder: str | os.PathLike) -> None:
         """Write `config.json` and `model.safetensors` into `folder`, made if need be.
@@ -73,12 +87,13 @@ class PretrainedModel(nn.Module):
                 f"{folder / 'model.safetensors'} doesn't fit config.json and {cls.__name__}: "
                 f"{error}"
             ) from error
-        return model.eval()
+        model.eval()
+        return model
 
 
 def to_hugging_face(state: dict, table: dict) -> dict[str, np.ndarray]:
     """Rename (and unstack) our state_dict by the table."""
-    result = {}
+    result: dict[str, np.ndarray] = {}
     for name, array in state.items():
         theirs = table[name]
         array = np.ascontiguousarray(device_of(array).to_numpy(array))

@@ -41,10 +41,10 @@ class MicroBatches:
     def __init__(self, model: Module, threads: int = 1):
         self.model = model
         self.replicas = [replicate(model) for _ in range(threads)]
-        self.pool = self.blas = None
+        self.pool = None
         if threads > 1:
             self.pool = ThreadPoolExecutor(threads, thread_name_prefix="minillm-micro-batch")
-            self.blas = threadpool_limits(1, user_api="blas")
+            self.blas_limit = threadpool_limits(1, user_api="blas")
 
     def __enter__(self) -> "MicroBatches":
         return self
@@ -52,7 +52,7 @@ class MicroBatches:
     def __exit__(self, *exception) -> None:
         if self.pool is not None:
             self.pool.shutdown()
-            self.blas.restore_original_limits()
+            self.blas_limit.restore_original_limits()
 
     def run(self, compute, n: int) -> list:
         """The results in order; the model's gradients are the sums over all micro batches."""

@@ -242,3 +242,22 @@ def test_a_corpus_too_small_is_refused(tokenizer, tmp_path):
     encoded = encode_corpus(["A film. The end."], tokenizer, tmp_path, progress=False)
     with pytest.raises(ValueError, match="too small for sentence pairs"):
         PretrainingBatches(encoded, tokenizer, 1, 32)
+
+
+def test_every_batch_holds_both_labels_in_equal_parts(make):
+    for contrast in (False, True):
+        batches = make(batch_size=8, contrast=contrast)
+        for step in range(len(batches) - 1):  # the last one is filled up
+            label = batches.batch(step)["next_sentence_label"]
+            assert abs(int(label.sum()) - 4) <= (0 if contrast else 1)
+
+
+def test_contrast_keeps_the_four_that_belong_together_in_one_batch(make):
+    batch = make(batch_size=8, contrast=True, mask_probability=0.0).batch(3)
+    for k in (0, 4):
+        assert batch["next_sentence_label"][k : k + 4].tolist() == [0, 0, 1, 1]
+
+
+def test_contrast_needs_batches_of_fours(make):
+    with pytest.raises(ValueError, match="batch_size=6: with contrast=True"):
+        make(batch_size=6, contrast=True)

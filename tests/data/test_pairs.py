@@ -266,3 +266,21 @@ def test_a_length_without_room_is_refused(make_encoded, max_length):
 def test_what_is_no_probability_is_refused(make_encoded, probability):
     with pytest.raises(ValueError, match="short_seq_prob=.*from 0 to 1"):
         plan_pairs(make_encoded([[5, 5], [5, 5]]), 32, short_seq_prob=probability)
+
+
+@given(CORPORA, MAX_LENGTHS, st.integers(0, 100))
+def test_contrast_gives_each_segment_a_true_and_a_random_partner(
+    make_encoded, lengths, max_length, seed
+):
+    """Rows 4k to 4k + 3 are (A, B), (A', B'), (A, B'), (A', B), before truncation."""
+    encoded = make_encoded(lengths)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        whole = 3 + 2 * encoded.token_count  # nothing is truncated
+        plan = plan_pairs(encoded, whole, seed, contrast=True)
+    assert len(plan) % 4 == 0
+    for k in range(0, len(plan), 4):
+        assert plan.next_sentence_label[k : k + 4].tolist() == [0, 0, 1, 1]
+        a, b, ab = plan.a_start[k : k + 4], plan.b_start[k : k + 4], plan.b_document[k : k + 4]
+        assert a[0] == a[2] and a[1] == a[3] and b[0] == b[3] and b[1] == b[2]
+        assert ab[0] != ab[1] and plan.a_document[k] == ab[0] and plan.a_document[k + 1] == ab[1]

@@ -52,7 +52,7 @@ from minillm.training import Trainer, checkpoints, read_metrics
 
 def add_options(parser):
     parser.add_argument("--steps", type=positive, help="training steps")
-    parser.add_argument("--batch-size", type=positive, help="sentence pairs a step")
+    parser.add_argument("--batch-size", type=positive, help="pairs a step, a multiple of 8")
     parser.add_argument("--size", choices=SIZES, help="a published size instead of the lesson's")
     parser.add_argument("--resume", action="store_true", help="go on where a run was stopped")
 
@@ -72,7 +72,7 @@ recipe = {
     "max_length": 64,
     "batch_size": 32,
     "mask_probability": 0.2,
-    "steps": 15_000,
+    "steps": 16_000,
     "learning_rate": 1.5e-3,
     "warmup_steps": 600,
     "validate_every": 500,
@@ -91,6 +91,8 @@ if options.steps:
     recipe["steps"] = options.steps
     recipe["warmup_steps"] = min(recipe["warmup_steps"], options.steps // 10)
 if options.batch_size:
+    if options.batch_size % 8:  # two threads, and pairs that come in fours
+        raise ValueError(f"--batch-size {options.batch_size}: it must be a multiple of 8")
     recipe["batch_size"] = options.batch_size
 
 # %% [markdown]
@@ -173,11 +175,12 @@ batches = PretrainingBatches(
 held_out_batches = PretrainingBatches(
     held_out_corpus,
     tokenizer,
-    batch_size=min(64, recipe["batch_size"]),
+    batch_size=min(32, recipe["batch_size"]),
     max_length=recipe["max_length"],
     seed=1,
     replace=(1, 0, 0),
     short_seq_prob=0.0,
+    contrast=True,
 )
 validation = [held_out_batches.batch(i) for i in range(min(20, len(held_out_batches)))]
 

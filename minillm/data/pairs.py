@@ -72,7 +72,8 @@ def plan_pairs(
     the chunks that aim at a random shorter length.  contrast: every chunk exchanges, and both the
     true and the exchanged pairs are kept, four in a row: (A, B), (A', B'), (A, B'), (A', B).
     Each segment then stands in a true and in a random pair, so nothing but the match of A and B
-    can tell them apart, and a network that sees the four together learns it sooner.
+    can tell them apart, and a network that sees the four together learns it sooner.  Chunks are
+    then split near the middle: a segment of a few words gives little to compare.
     Documents of one sentence have no pair and are left out.  Every other sentence is in a chunk.
     (With contrast, chunks that find no partner in another document are left out as well.)
     Raises ValueError if fewer than two different documents have two sentences, if max_length < 5
@@ -89,8 +90,13 @@ def plan_pairs(
     rng = np.random.default_rng([seed, _STREAM, epoch])
 
     first, end, document = _cut(encoded, max_tokens, short_seq_prob, rng)
-    middle = first + 1 + rng.integers(0, end - first - 1)  # A: [first, middle)  B: [middle, end)
     offsets = np.asarray(encoded.sentence_offsets)
+    if contrast:  # the first boundary behind the middle
+        middle = np.searchsorted(offsets, (offsets[first] + offsets[end]) // 2)
+        middle = np.clip(middle, first + 1, end - 1)
+    else:
+        middle = first + 1 + rng.integers(0, end - first - 1)
+    # A: sentences [first, middle), B: [middle, end)
     a_start, b_start, b_end = offsets[first], offsets[middle], offsets[end]
     a_length, b_length = b_start - a_start, b_end - b_start
 
@@ -156,8 +162,9 @@ def _exchange(b_length, b_last_begins, key, rng, everyone: bool = False) -> np.n
 
     Half of the chunks, chosen at random (or everyone), are walked through in the order of their
     second segments' length (and, among equals, of where the last sentence begins: in a true pair
-    the target length is reached in that sentence, and never before).  A chunk exchanges with the one that waits, if
-    that is of another document, and else waits too; so all that wait are of one document.
+    the target length is reached in that sentence, and never before).  A chunk exchanges with the
+    one that waits, if that is of another document, and else waits too; so all that wait are of
+    one document.
     """
     n = len(b_length)
     count = n if everyone else (n + 2) // 4 * 2  # half of them: the nearest even number

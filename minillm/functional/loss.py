@@ -102,6 +102,7 @@ def cross_entropy(
 def binary_cross_entropy(input, target, weight=None, reduction="mean"):
     """-(t log p + (1 - t) log(1 - p)) for probabilities p in [0, 1]; logarithms at least -100.
 
+    input, target and weight (if any) of one shape; the target gets no gradient.
     dp = (p - t) / (p (1 - p)).  Prefer `binary_cross_entropy_with_logits`, which can't lose
     precision near 0 and 1.
     """
@@ -128,6 +129,7 @@ def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean
 
     -log sigmoid(z) = softplus(-z) = max(-z, 0) + log(1 + e^-|z|), and -log(1 - sigmoid(z)) is
     z more.  `pos_weight` multiplies the positive part (t log p), broadcast against the input.
+    The target gets no gradient.
     """
     xp = array_module(input)
     _same_shape("binary_cross_entropy_with_logits", input, target)

@@ -18,6 +18,7 @@ import math
 import numpy as np
 
 from minillm import nn
+from minillm.backend import device_of
 from minillm.models.bert import BertForPreTraining
 
 PEAK = 8.0  # score of a head's favourite place: e^8 times the weight of an indifferent one
@@ -115,4 +116,5 @@ def _look_for_same_word(Q, K, words, S, root, rng) -> None:
 
 
 def _set(parameter, values) -> None:
-    parameter.data[...] = values.astype(np.float32)
+    values = values.astype(parameter.dtype)
+    parameter.data[...] = device_of(parameter.data).from_numpy(values)

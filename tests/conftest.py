@@ -4,20 +4,15 @@ A test that computes takes the fixture `device` and puts its tensors there:
 `minillm.tensor(x, device=device)`, `module.to(device)`.
 """
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import settings
+from strict_device import StrictDevice
 
 import minillm
 from minillm import backend
 
-sys.path.insert(0, str(Path(__file__).parent))  # the tests' own modules: strict_device, op_factory
-pytest.register_assert_rewrite("op_factory")
-
-from strict_device import StrictDevice  # noqa: E402
+pytest.register_assert_rewrite("op_factory")  # its assertions explain themselves like a test's
 
 # The same examples on every run: a failure in CI is a failure at home.
 settings.register_profile("steady", deadline=None, max_examples=20, derandomize=True)

@@ -121,7 +121,7 @@ def freeze(array):
 @differentiable
 def send_back(y, dy):
     """A stand-in for the rest of the network: its backward sends `dy` (a plain array) to y."""
-    return y.sum(), lambda _: dy
+    return y.reshape(-1)[:1].sum(), lambda _: dy
 
 
 # ------------------------------------------------------------------------------ the factory
@@ -208,6 +208,11 @@ def check_op(op, *arguments, device, expected=None, gradient=True, tolerance32=2
     if gradient:
         for a, b in zip(gradients32, gradients, strict=True):
             assert_close(a, b, tolerance32, "float32 gradient")
+
+    # float16 stays float16.
+    y16, _ = run(op, arguments, [dy], device, dtype=np.float16)
+    assert y16.dtype == np.float16, f"float16 in, {y16.dtype} out"
+    assert_close(to_host(y16.data), value, 1e-2, "float16 value")
 
     # Only one leaf wants a gradient: it gets the same one, and the others none.
     for i in range(len(arrays)) if len(arrays) > 1 else ():

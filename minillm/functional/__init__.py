@@ -1,5 +1,7 @@
 """The differentiable functions, and (here, in one place) Tensor's operators and methods."""
 
+import operator
+
 from minillm.autograd import Tensor
 from minillm.functional.activation import (
     gelu,
@@ -74,6 +76,15 @@ def _no_place(self, index, value):
     )
 
 
+def _comparison(compare):
+    """x < y and the like: a boolean Tensor, which has no gradient."""
+
+    def method(self, other):
+        return Tensor(compare(self.data, other.data if isinstance(other, Tensor) else other))
+
+    return method
+
+
 # `x += y` makes a new tensor (there is no __iadd__), so nothing that backward needs is overwritten.
 _METHODS = {
     "__add__": add,
@@ -89,6 +100,10 @@ _METHODS = {
     "__matmul__": matmul,
     "__rmatmul__": lambda x, y: matmul(y, x),
     "__neg__": negative,
+    **{
+        f"__{name}__": _comparison(getattr(operator, name))
+        for name in ("eq", "ne", "lt", "le", "gt", "ge")
+    },
     "__getitem__": getitem,
     "__setitem__": _no_place,
     "reshape": _shape_arguments(reshape),

@@ -83,9 +83,7 @@ def test_attention_equals_its_composition(device):
     check_same(F.scaled_dot_product_attention, composed_attention, q, k, v, device=device)
     mask = normal(1, (2, 1, 4, 6)) > -0.5
     mask[..., 0] = True
-    check_same(
-        F.scaled_dot_product_attention, composed_attention, q, k, v, mask, device=device
-    )
+    check_same(F.scaled_dot_product_attention, composed_attention, q, k, v, mask, device=device)
 
 
 def test_heads_together_equal_heads_one_by_one(device):
@@ -104,9 +102,7 @@ def test_heads_together_equal_heads_one_by_one(device):
         return F.concatenate(parts, axis=-1)
 
     qkv = normal(0, (B, L, 3 * heads * D))
-    check_same(
-        lambda qkv: F.multi_head_attention(qkv, heads), one_by_one, qkv, device=device
-    )
+    check_same(lambda qkv: F.multi_head_attention(qkv, heads), one_by_one, qkv, device=device)
     check_same(
         lambda qkv, m: F.multi_head_attention(qkv, heads, m), one_by_one, qkv, mask, device=device
     )

@@ -11,7 +11,7 @@ from minillm import functional as F
 
 
 def convolution(x, weight, bias, stride, padding, dilation, groups):
-    (N, C_in, L), (C_out, per_group, K) = x.shape, weight.shape
+    (N, _, L), (C_out, per_group, K) = x.shape, weight.shape
     L_out = (L + 2 * padding - dilation * (K - 1) - 1) // stride + 1
     y = np.zeros((N, C_out, L_out))
     for n, o, position in np.ndindex(*y.shape):

@@ -67,8 +67,8 @@ def test_p_1_drops_everything(device):
 
 def test_a_tiny_p_is_not_rounded_to_none_and_a_large_one_not_to_all(device):
     x = minillm.tensor(np.ones(100_000), device=device)
-    assert 0 < (F.dropout(x, 1e-4).numpy() == 0).sum() < 1000
-    assert 0 < (F.dropout(x, 0.9999).numpy() != 0).sum() < 1000
+    assert 300 < (F.dropout(x, 1e-4).numpy() == 0).sum() < 500  # 1 in 256
+    assert 300 < (F.dropout(x, 0.9999).numpy() != 0).sum() < 500
 
 
 def test_the_seed_decides(device):

@@ -45,18 +45,18 @@ def one_sequence_at_a_time(step, x, initial, lengths, reverse):
 
 @st.composite
 def recurrent_cases(draw):
-    T, B, I, H = (draw(st.integers(1, n)) for n in (4, 3, 3, 3))
+    T, B, D, H = (draw(st.integers(1, n)) for n in (4, 3, 3, 3))
     lengths = None
     if draw(st.booleans()):
         lengths = np.array(draw(st.lists(st.integers(0, T), min_size=B, max_size=B)))
-    return T, B, I, H, lengths, draw(st.booleans()), draw(st.booleans())
+    return T, B, D, H, lengths, draw(st.booleans()), draw(st.booleans())
 
 
 @given(case=recurrent_cases(), seed=seeds)
 def test_lstm(device, case, seed):
-    T, B, I, H, lengths, reverse, has_bias = case
+    T, B, D, H, lengths, reverse, has_bias = case
     x, h0, c0, w_ih, w_hh, b_ih, b_hh = normal(
-        seed, (T, B, I), (B, H), (B, H), (4 * H, I), (4 * H, H), (4 * H,), (4 * H,)
+        seed, (T, B, D), (B, H), (B, H), (4 * H, D), (4 * H, H), (4 * H,), (4 * H,)
     )
 
     def step(x, h, c):
@@ -78,8 +78,8 @@ def test_lstm(device, case, seed):
 @pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
 @given(case=recurrent_cases(), seed=seeds)
 def test_rnn(device, nonlinearity, case, seed):
-    T, B, I, H, lengths, reverse, has_bias = case
-    x, h0, w_ih, w_hh, b_ih, b_hh = normal(seed, (T, B, I), (B, H), (H, I), (H, H), (H,), (H,))
+    T, B, D, H, lengths, reverse, has_bias = case
+    x, h0, w_ih, w_hh, b_ih, b_hh = normal(seed, (T, B, D), (B, H), (H, D), (H, H), (H,), (H,))
     function = np.tanh if nonlinearity == "tanh" else lambda z: np.where(z > 0, z, 0)
 
     def step(x, h):
@@ -97,8 +97,8 @@ def test_rnn(device, nonlinearity, case, seed):
 
 @pytest.mark.parametrize("reverse", [False, True])
 def test_lstm_equals_its_composition(device, reverse):
-    T, B, I, H = 4, 3, 2, 5
-    arrays = normal(0, (T, B, I), (B, H), (B, H), (4 * H, I), (4 * H, H), (4 * H,), (4 * H,))
+    T, B, D, H = 4, 3, 2, 5
+    arrays = normal(0, (T, B, D), (B, H), (B, H), (4 * H, D), (4 * H, H), (4 * H,), (4 * H,))
 
     def composed(x, h, c, w_ih, w_hh, b_ih, b_hh):
         hs, cs = [None] * T, [None] * T
@@ -117,8 +117,8 @@ def test_lstm_equals_its_composition(device, reverse):
 
 @pytest.mark.parametrize("nonlinearity", ["tanh", "relu"])
 def test_rnn_equals_its_composition(device, nonlinearity):
-    T, B, I, H = 4, 3, 2, 5
-    arrays = normal(0, (T, B, I), (B, H), (H, I), (H, H), (H,), (H,))
+    T, B, D, H = 4, 3, 2, 5
+    arrays = normal(0, (T, B, D), (B, H), (H, D), (H, H), (H,), (H,))
     function = getattr(F, nonlinearity)
 
     def composed(x, h, w_ih, w_hh, b_ih, b_hh):

@@ -90,7 +90,9 @@ def test_concatenate_and_stack(device, shape, parts, seed, data):
     axis = data.draw(st.integers(-len(shape), len(shape) - 1))
     lengths = data.draw(st.lists(st.integers(0, 3), min_size=parts, max_size=parts))
     place = axis % len(shape)
-    uneven = [normal(seed + i, (*shape[:place], n, *shape[place + 1 :])) for i, n in enumerate(lengths)]
+    uneven = [
+        normal(seed + i, (*shape[:place], n, *shape[place + 1 :])) for i, n in enumerate(lengths)
+    ]
     joined = np.concatenate(uneven, axis)
     check_op(lambda ts: F.concatenate(ts, axis), uneven, device=device, expected=joined)
     even = tuple(normal(seed + i, shape) for i in range(parts))
@@ -165,8 +167,13 @@ def test_integer_arrays_as_indices(device, shape, seed, data):
     check_op(lambda x: F.getitem(x, on_device), x, device=device, expected=x[indices])
     first = np.concatenate([indices[0].ravel()] * 3)
     check_op(lambda x, i: F.getitem(x, i), x, first, device=device, expected=x[first])
-    check_op(lambda x, i: x[..., i], x, first % shape[-1], device=device,
-             expected=x[..., first % shape[-1]])
+    check_op(
+        lambda x, i: x[..., i],
+        x,
+        first % shape[-1],
+        device=device,
+        expected=x[..., first % shape[-1]],
+    )
 
 
 @given(shape=shapes(min_dims=1), seed=seeds)
@@ -187,8 +194,10 @@ def test_every_kind_of_index(device):
     assert_close(t[np.int64(2)].numpy(), x[2])
     assert_close(t[-1, ..., None].numpy(), x[-1, ..., None])
     small = minillm.tensor(normal(1, (300, 2)), device=device)
-    assert_close(small[minillm.tensor(np.array([255, 7], np.uint8), device=device)].numpy(),
-                 small.numpy()[[255, 7]])
+    assert_close(
+        small[minillm.tensor(np.array([255, 7], np.uint8), device=device)].numpy(),
+        small.numpy()[[255, 7]],
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.int32])

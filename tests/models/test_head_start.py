@@ -33,10 +33,16 @@ def attention(model, device, ids, types):
 
 
 def test_the_first_two_heads_look_at_the_neighbours(device, model):
+    """By distance, the place before (after) gets the most, several times a place's even share."""
     rng = np.random.default_rng(0)
-    maps = attention(model, device, rng.integers(5, 500, 64), np.arange(64) // 32)
-    assert (maps[0].argmax(-1)[1:] == np.arange(63)).mean() > 0.95
-    assert (maps[1].argmax(-1)[:-1] == np.arange(1, 64)).mean() > 0.95
+    maps = np.mean(
+        [attention(model, device, rng.integers(5, 500, 64), np.arange(64) // 32) for _ in range(8)],
+        axis=0,
+    )
+    for head, wanted in ((0, -1), (1, 1)):
+        by_distance = {d: np.diag(maps[head], d).mean() for d in range(-20, 21)}
+        assert max(by_distance, key=by_distance.get) == wanted
+        assert by_distance[wanted] > 10 / 64
 
 
 def test_the_other_heads_look_at_the_same_word_in_the_second_sentence(device, model):

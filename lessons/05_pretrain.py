@@ -294,6 +294,7 @@ trainer = Trainer(
     learning_rate=recipe["learning_rate"],
     warmup_steps=recipe["warmup_steps"],
     betas=(0.9, 0.98),
+    eps=1e-6,
     seed=options.seed,
     data_fingerprint=batches.fingerprint,
     accumulate=2,  # two half batches ...

@@ -72,8 +72,8 @@ def plan_pairs(
     the chunks that aim at a random shorter length.  contrast: every chunk exchanges, and both the
     true and the exchanged pairs are kept, four in a row: (A, B), (A', B'), (A, B'), (A', B).
     Each segment then stands in a true and in a random pair, so nothing but the match of A and B
-    can tell them apart, and a network that sees the four together learns it sooner.  Chunks are
-    then split near the middle: a segment of a few words gives little to compare.
+    can tell them apart, and a network that sees the four together learns it sooner.  A and B are
+    then half a sequence each, up to and from a sentence boundary: much to compare, no padding.
     Documents of one sentence have no pair and are left out.  Every other sentence is in a chunk.
     (With contrast, chunks that find no partner in another document are left out as well.)
     Raises ValueError if fewer than two different documents have two sentences, if max_length < 5
@@ -90,26 +90,24 @@ def plan_pairs(
     rng = np.random.default_rng([seed, _STREAM, epoch])
 
     first, end, document = _cut(encoded, max_tokens, short_seq_prob, rng)
-    offsets = np.asarray(encoded.sentence_offsets)
-    if contrast:  # the first boundary behind the middle
-        middle = np.searchsorted(offsets, (offsets[first] + offsets[end]) // 2)
-        middle = np.clip(middle, first + 1, end - 1)
-    else:
-        middle = first + 1 + rng.integers(0, end - first - 1)
-    # A: sentences [first, middle), B: [middle, end)
-    a_start, b_start, b_end = offsets[first], offsets[middle], offsets[end]
-    a_length, b_length = b_start - a_start, b_end - b_start
-
-    b_last_begins = offsets[end - 1] - b_start  # the length of B without its last sentence
     key = encoded.document_keys[document]
-    partner = _exchange(b_length, b_last_begins, key, rng, everyone=contrast)
-    chunk = np.arange(len(partner))
-    whose_a, whose_b = chunk, partner
+    offsets = np.asarray(encoded.sentence_offsets)
     if contrast:
+        a_start, a_length, b_start, b_length = _halves(encoded, first, end, document, max_tokens)
+        partner = _exchange(b_length, b_length, key, rng, everyone=True)
+        chunk = np.arange(len(partner))
         couples = chunk[chunk < partner][:, None]  # of each couple the chunk that comes first
         others = partner[couples]
         whose_a = np.hstack([couples, others, couples, others]).reshape(-1)
         whose_b = np.hstack([couples, others, others, couples]).reshape(-1)
+    else:
+        # A: sentences [first, middle), B: [middle, end)
+        middle = first + 1 + rng.integers(0, end - first - 1)
+        a_start, b_start, b_end = offsets[first], offsets[middle], offsets[end]
+        a_length, b_length = b_start - a_start, b_end - b_start
+        b_last_begins = offsets[end - 1] - b_start  # the length of B without its last sentence
+        whose_b = _exchange(b_length, b_last_begins, key, rng)
+        whose_a = np.arange(len(whose_b))
     is_random = whose_a != whose_b
     a_start, a_length, a_document = a_start[whose_a], a_length[whose_a], document[whose_a]
     b_start, b_length, b_document = b_start[whose_b], b_length[whose_b], document[whose_b]
@@ -155,6 +153,21 @@ def _cut(encoded: EncodedCorpus, max_tokens: int, short_seq_prob: float, rng) ->
     first, end, document = (np.concatenate(column) for column in zip(*chunks, strict=True))
     order = np.lexsort((first, document))
     return first[order], end[order], document[order]
+
+
+def _halves(encoded, first, end, document, max_tokens: int) -> tuple:
+    """Half a sequence before and half a sequence behind a boundary near each chunk's middle.
+
+    The halves may begin or end within a sentence, but not outside of the document.
+    """
+    offsets = np.asarray(encoded.sentence_offsets)
+    middle = np.searchsorted(offsets, (offsets[first] + offsets[end]) // 2)
+    boundary = offsets[np.clip(middle, first + 1, end - 1)]
+    document_begins = offsets[np.asarray(encoded.document_offsets)]
+    half = max_tokens // 2
+    a_length = np.minimum(half, boundary - document_begins[document])
+    b_length = np.minimum(max_tokens - half, document_begins[document + 1] - boundary)
+    return boundary - a_length, a_length, boundary, b_length
 
 
 def _exchange(b_length, b_last_begins, key, rng, everyone: bool = False) -> np.ndarray:

@@ -3,8 +3,10 @@
 from numpy import float16, float32, float64, int32, int64
 
 from minillm import functional, nn, optim
-from minillm.autograd import Tensor, detect_anomaly, is_grad_enabled, no_grad, tensor
+from minillm.autograd import Tensor
 from minillm.backend import manual_seed
+from minillm.creation import tensor
+from minillm.grad_mode import detect_anomaly, is_grad_enabled, no_grad
 from minillm.gradcheck import GradientError, gradcheck
 
 __version__ = "0.1.0"

@@ -9,16 +9,15 @@ its turn comes its own gradient is complete.  (Baydin et al. 2018, "Automatic di
 machine learning: a survey", section 3.2.)
 """
 
-import contextlib
 import functools
 import heapq
 import inspect
 import itertools
-import threading
 
 import numpy as np
 
-from minillm.backend import device_of, get_device, is_device_name
+from minillm.backend import as_dtype, device_of, get_device, is_device_name
+from minillm.grad_mode import mode
 
 
 class Node:
@@ -38,43 +37,6 @@ class Node:
 
 
 _creation = itertools.count()
-
-
-class _Mode(threading.local):  # each thread decides for itself whether it records
-    grad_enabled = True
-    anomaly = False
-
-
-_mode = _Mode()
-
-
-@contextlib.contextmanager
-def no_grad():
-    """Within this block nothing is recorded: evaluation needs neither the time nor the memory."""
-    before, _mode.grad_enabled = _mode.grad_enabled, False
-    try:
-        yield
-    finally:
-        _mode.grad_enabled = before
-
-
-def is_grad_enabled() -> bool:
-    """Whether calls are recorded (so: whether keeping something for `backward` is worthwhile)."""
-    return _mode.grad_enabled
-
-
-@contextlib.contextmanager
-def detect_anomaly():
-    """Within this block the first value or gradient that is not finite raises FloatingPointError.
-
-    The error names the function.  Every result is inspected, so use it to find a fault, not to
-    train.
-    """
-    before, _mode.anomaly = _mode.anomaly, True
-    try:
-        yield
-    finally:
-        _mode.anomaly = before
 
 
 class Tensor:
@@ -177,7 +139,7 @@ class Tensor:
             elif target is None:
                 raise TypeError("to(None): expected a device's name or a dtype")
             else:
-                dtype = _as_dtype(target)
+                dtype = as_dtype(target)
                 result = _cast(result, dtype) if result.dtype != dtype else result
         return result
 
@@ -238,7 +200,7 @@ def _sweep(root: Node, gradient) -> None:
         if not isinstance(gradients, tuple):
             gradients = (gradients,)
         for source, dx in _pairs(node, gradients):
-            if _mode.anomaly and not bool(device_of(dx).xp.isfinite(dx).all()):
+            if mode.anomaly and not bool(device_of(dx).xp.isfinite(dx).all()):
                 raise FloatingPointError(f"the gradient that {node.name} sends back is not finite")
             # A gradient is ours to write into if the function made it: not dy, not a view.
             owned = dx is not dy and dx.base is None
@@ -314,10 +276,10 @@ def differentiable(function):
         y, backward = function(*arrays)
         if isinstance(y, np.generic):
             y = np.asarray(y)  # NumPy's reductions to one number return a scalar, not an array
-        if _mode.anomaly and y.dtype.kind == "f" and not bool(device_of(y).xp.isfinite(y).all()):
+        if mode.anomaly and y.dtype.kind == "f" and not bool(device_of(y).xp.isfinite(y).all()):
             raise FloatingPointError(f"{name} returned a value that is not finite")
         result = Tensor(y)
-        if recorded and _mode.grad_enabled and y.dtype.kind == "f":
+        if recorded and mode.grad_enabled and y.dtype.kind == "f":
             result.requires_grad = True
             result._node = Node(backward, sources, name)
         return result
@@ -355,47 +317,3 @@ def _move(x, device):
         return origin.from_numpy(device_of(dy).to_numpy(dy))
 
     return get_device(device).from_numpy(origin.to_numpy(x)), backward
-
-
-def tensor(data, requires_grad: bool = False, dtype=None, device: str | None = None) -> Tensor:
-    """Make a leaf Tensor from numbers, nested lists, an array or a Tensor; the values are copied.
-
-    Python floats become float32, Python integers int64; arrays keep their dtype unless `dtype`
-    says otherwise.  `device` defaults to the CPU (for an array: to where it is).
-    """
-    if isinstance(data, Tensor):
-        data = data.data
-    if device is None and not isinstance(data, list | tuple | int | float | np.generic):
-        owner = device_of(data)
-    else:
-        owner = get_device(device or "cpu")
-    if isinstance(data, list | tuple | int | float):
-        data = _array_of_numbers(data)
-        if dtype is None and data.dtype == np.float64:
-            dtype = np.float32
-    if device_of(data) is owner:
-        array = owner.xp.array(data, dtype=_as_dtype(dtype))
-    else:
-        array = owner.from_numpy(np.array(device_of(data).to_numpy(data), dtype=_as_dtype(dtype)))
-    return Tensor(array, requires_grad)
-
-
-def _array_of_numbers(data) -> np.ndarray:
-    try:
-        array = np.array(data)
-    except ValueError:
-        raise ValueError("tensor(): the nested lists have rows of different lengths") from None
-    if array.dtype.kind not in "biuf":
-        raise TypeError(
-            f"tensor(): expected numbers, got {array.dtype} (to join Tensors use F.stack)"
-        )
-    return array
-
-
-def _as_dtype(dtype):
-    if dtype is None:
-        return None
-    try:
-        return np.dtype(dtype)
-    except TypeError:
-        raise ValueError(f"{dtype!r} is neither a known device nor a dtype") from None

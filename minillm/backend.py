@@ -173,6 +173,16 @@ def add_rows(target, ids, rows) -> None:
     device_of(target).add_rows(target, ids, rows)
 
 
+def as_dtype(dtype):
+    """A NumPy dtype (None stays None); ValueError for what is none."""
+    if dtype is None:
+        return None
+    try:
+        return np.dtype(dtype)
+    except TypeError:
+        raise ValueError(f"{dtype!r} is neither a known device nor a dtype") from None
+
+
 def check_ids(ids, size: int, what: str) -> None:
     """Raise IndexError unless 0 <= ids < size (not on a GPU, which would have to wait for it)."""
     if device_of(ids).checks_ids and ids.size and (ids.min() < 0 or ids.max() >= size):

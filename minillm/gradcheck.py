@@ -12,8 +12,9 @@ of a small gradient nor an error of 0.1 % in a large one gets through.
 
 import numpy as np
 
-from minillm.autograd import Tensor, no_grad
+from minillm.autograd import Tensor
 from minillm.backend import device_of
+from minillm.grad_mode import no_grad
 
 
 class GradientError(AssertionError):

@@ -3,8 +3,9 @@
 import numpy as np
 
 from minillm import functional as F
-from minillm.autograd import Tensor, no_grad
+from minillm.autograd import Tensor
 from minillm.evaluation.baselines import NeighbourGuess, WordOverlap
+from minillm.grad_mode import no_grad
 
 
 def evaluate_pretraining(model, batches) -> dict[str, float]:

@@ -2,8 +2,9 @@
 
 import math
 
-from minillm.autograd import differentiable, is_grad_enabled
+from minillm.autograd import differentiable
 from minillm.backend import array_module, erf, fuse
+from minillm.grad_mode import is_grad_enabled
 
 
 @differentiable

@@ -1,7 +1,8 @@
 """Clipping gradients by their common norm (Pascanu, Mikolov & Bengio 2013, algorithm 1)."""
 
-from minillm.autograd import Tensor, tensor
+from minillm.autograd import Tensor
 from minillm.backend import array_module
+from minillm.creation import tensor
 
 
 def clip_grad_norm_(parameters, max_norm: float, *, error_if_nonfinite: bool = False) -> Tensor:

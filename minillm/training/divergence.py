@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from minillm.autograd import detect_anomaly
+from minillm.grad_mode import detect_anomaly
 
 
 class TrainingDiverged(RuntimeError):

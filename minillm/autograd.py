@@ -173,9 +173,9 @@ class Tensor:
                 raise ValueError(
                     f"backward(): gradient has shape {gradient.shape}, the tensor {self.shape}"
                 )
-            gradient = gradient.astype(self.data.dtype)  # a copy: the caller's array stays his
+            gradient = gradient.astype(self.data.dtype, copy=False)
         if self._node is None:
-            _accumulate_leaf(self, gradient, owned=True)
+            _accumulate_leaf(self, gradient, owned=False)  # the caller's array stays the caller's
         else:
             _sweep(self._node, gradient)
 
@@ -185,7 +185,7 @@ class Tensor:
 
 def _sweep(root: Node, gradient) -> None:
     """Send `gradient` back from `root`, youngest node first."""
-    arrived = {root: (gradient, True)}  # node -> (sum of gradients so far, may we write into it?)
+    arrived = {root: (gradient, False)}  # node -> (sum of gradients so far, may we write into it?)
     heap = [(-root.order, root)]
     while heap:
         _, node = heapq.heappop(heap)

@@ -73,8 +73,8 @@ recipe = {
     "batch_size": 32,
     "mask_probability": 0.2,
     "steps": 16_000,
-    "learning_rate": 1.5e-3,
-    "warmup_steps": 600,
+    "learning_rate": 1e-3,
+    "warmup_steps": 200,
     "validate_every": 500,
     "checkpoint_every": 1000,
     "size": {

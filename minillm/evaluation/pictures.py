@@ -31,7 +31,7 @@ def plot_pretraining(
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
     steps = [m["step"] for m in metrics if "loss" in m]
     losses = np.array([m["loss"] for m in metrics if "loss" in m])
-    left.plot(steps, losses, color="0.8", linewidth=0.8, label="each logged step")
+    left.plot(steps, losses, color="0.8", linewidth=0.8, label="each step")
     if len(losses) >= 20:
         width = max(len(losses) // 40, 2)
         smooth = np.convolve(losses, np.ones(width) / width, mode="valid")
@@ -48,12 +48,7 @@ def plot_pretraining(
     for (name, level), style in zip((levels or {}).items(), ("--", ":", "-.", "--"), strict=False):
         right.axhline(level, linestyle=style, color="0.4", linewidth=1)
         right.annotate(
-            name,
-            (1, level),
-            xycoords=("axes fraction", "data"),
-            ha="right",
-            va="bottom",
-            fontsize=8,
+            name, (0.01, level), xycoords=("axes fraction", "data"), va="bottom", fontsize=8
         )
     right.set(xlabel="step", ylabel="accuracy", title="held-out documents", ylim=(0, 1))
     right.legend(loc="upper left")

@@ -84,7 +84,7 @@ def write(folder, name, content):
     [
         (None, "missing.txt"),
         (b"", "empty"),
-        (b"GIF89a\x00\x01\x02" * 50, "binary"),
+        (b"GIF89a\x00\x01\x02" * 50, "not a text file"),
         ("caf\xe9 ".encode("latin-1") * 50, "UTF-8"),
         (b"One sentence only.", "Add documents"),
     ],

@@ -25,6 +25,14 @@ from minillm.training import (
 )
 
 
+@pytest.fixture(autouse=True)
+def ctrl_c_is_heard():
+    """A test run started in the background ignores Ctrl-C; here Python's own handler is wanted."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def without_timing(history: list[dict]) -> list[dict]:
     return [{k: v for k, v in record.items() if k not in TIMING_FIELDS} for record in history]
 
@@ -76,14 +84,6 @@ def test_cut_off_at_any_step(device, tmp_path, undisturbed, step):
 
 
 @pytest.mark.parametrize("step", [0, 6, 11])
-@pytest.fixture(autouse=True)
-def ctrl_c_is_heard():
-    """A test run started in the background ignores Ctrl-C; here Python's own handler is wanted."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_finishes_the_step_saves_and_says_how_to_go_on(
     device, tmp_path, undisturbed, step, number

@@ -8,8 +8,8 @@
 Nothing in here knows of arrays, gradients or models.
 """
 
-from .added_tokens import AddedToken
-from .clean import (
+from minillm.text.added_tokens import AddedToken
+from minillm.text.clean import (
     clean_text,
     decode_entities,
     normalize_unicode,
@@ -18,13 +18,13 @@ from .clean import (
     replace_urls,
     strip_html,
 )
-from .encoding import Encoding
-from .pretokenize import BertNormalizer
-from .sentences import sentence_spans, split_sentences
-from .template import TemplateProcessing
-from .tokenizer_json import TokenizerFormatError
-from .vocabulary import Vocabulary
-from .wordpiece import WordPieceTokenizer
+from minillm.text.encoding import Encoding
+from minillm.text.pretokenize import BertNormalizer
+from minillm.text.sentences import sentence_spans, split_sentences
+from minillm.text.template import TemplateProcessing
+from minillm.text.tokenizer_json import TokenizerFormatError
+from minillm.text.vocabulary import Vocabulary
+from minillm.text.wordpiece import WordPieceTokenizer
 
 __all__ = [
     "AddedToken",

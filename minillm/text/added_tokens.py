@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from .unicode_tables import WHITE_SPACE, character_class
+from minillm.text.unicode_tables import WHITE_SPACE, character_class
 
 _SPACE = character_class(WHITE_SPACE)
 _NO_SPACE = re.compile(f"[^{_SPACE}]")

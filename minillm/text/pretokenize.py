@@ -19,7 +19,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from .unicode_tables import (
+from minillm.text.unicode_tables import (
     CHINESE,
     CONTROLS,
     MARKS,

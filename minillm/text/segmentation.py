@@ -10,10 +10,10 @@ every piece in the text too.  The tests hold them equal.
 from collections.abc import Iterator, Mapping
 from itertools import chain
 
-from .added_tokens import AddedToken, AddedTokenFinder
-from .encoding import Encoding
-from .pretokenize import BertNormalizer, split_words, word_spans
-from .wordpiece_model import WordPiece
+from minillm.text.added_tokens import AddedToken, AddedTokenFinder
+from minillm.text.encoding import Encoding
+from minillm.text.pretokenize import BertNormalizer, split_words, word_spans
+from minillm.text.wordpiece_model import WordPiece
 
 
 class Segmenter:

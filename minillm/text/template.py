@@ -7,7 +7,7 @@ Source: Devlin et al. 2018, "BERT", section 3, figure 2.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .encoding import Encoding
+from minillm.text.encoding import Encoding
 
 # A template is a sequence of (piece, type id); a piece is "$A", "$B" or a special token's name.
 Template = Sequence[tuple[str, int]]

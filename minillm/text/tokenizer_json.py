@@ -18,11 +18,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from minillm.text.added_tokens import AddedToken
+from minillm.text.encoding import Padding, Truncation
+from minillm.text.pretokenize import BertNormalizer
+from minillm.text.template import NO_TEMPLATE, Template, TemplateProcessing
+
 from ..files import atomic_write
-from .added_tokens import AddedToken
-from .encoding import Padding, Truncation
-from .pretokenize import BertNormalizer
-from .template import NO_TEMPLATE, Template, TemplateProcessing
 
 
 class TokenizerFormatError(ValueError):

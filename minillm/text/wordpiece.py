@@ -14,16 +14,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import chain
 
+from minillm.text.added_tokens import AddedToken, added_token_ids
+from minillm.text.encoding import Encoding, Padding, Truncation
+from minillm.text.pretokenize import BertNormalizer
+from minillm.text.segmentation import Segmenter
+from minillm.text.template import TemplateProcessing, bert_template
+from minillm.text.tokenizer_json import TokenizerFormatError
+from minillm.text.vocabulary import Vocabulary
+from minillm.text.wordpiece_model import WordPiece, join_pieces
+from minillm.text.wordpiece_training import check_training_options, count_words, train_vocabulary
+
 from . import tokenizer_json
-from .added_tokens import AddedToken, added_token_ids
-from .encoding import Encoding, Padding, Truncation
-from .pretokenize import BertNormalizer
-from .segmentation import Segmenter
-from .template import TemplateProcessing, bert_template
-from .tokenizer_json import TokenizerFormatError
-from .vocabulary import Vocabulary
-from .wordpiece_model import WordPiece, join_pieces
-from .wordpiece_training import check_training_options, count_words, train_vocabulary
 
 BERT_SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 

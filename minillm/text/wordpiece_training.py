@@ -24,7 +24,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tqdm import tqdm
 
-from .pretokenize import BertNormalizer, split_words
+from minillm.text.pretokenize import BertNormalizer, split_words
 
 
 def check_training_options(

@@ -18,12 +18,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from minillm.files import atomic_write
 from minillm.text.added_tokens import AddedToken
 from minillm.text.encoding import Padding, Truncation
 from minillm.text.pretokenize import BertNormalizer
 from minillm.text.template import NO_TEMPLATE, Template, TemplateProcessing
-
-from ..files import atomic_write
 
 
 class TokenizerFormatError(ValueError):

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from itertools import chain
 
+from minillm.text import tokenizer_json
 from minillm.text.added_tokens import AddedToken, added_token_ids
 from minillm.text.encoding import Encoding, Padding, Truncation
 from minillm.text.pretokenize import BertNormalizer
@@ -23,8 +24,6 @@ from minillm.text.tokenizer_json import TokenizerFormatError
 from minillm.text.vocabulary import Vocabulary
 from minillm.text.wordpiece_model import WordPiece, join_pieces
 from minillm.text.wordpiece_training import check_training_options, count_words, train_vocabulary
-
-from . import tokenizer_json
 
 BERT_SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 import textwrap
 from pathlib import Path
@@ -64,6 +65,7 @@ def _check_writable(folder: Path) -> None:
 def _one_line(kind, error, traceback) -> None:
     if issubclass(kind, KeyboardInterrupt):
         print(f"\n{error or 'stopped.'}", file=sys.stderr)
+        raise SystemExit(128 + getattr(error, "signal", signal.SIGINT))  # as shells expect it
     elif issubclass(kind, (OSError, ValueError, RuntimeError, IndexError, ImportError)):
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
     else:  # our own mistake: show where

@@ -3,8 +3,10 @@
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +119,24 @@ def test_a_device_that_is_not_there_gets_one_line(tmp_path):
         result = run("--quick", "--device", "cuda", "--out", tmp_path / "out", cwd=tmp_path)
         assert result.returncode == 1 and "Traceback" not in result.stderr
         assert " ".join(str(error).split()) in result.stderr
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, str(LESSON), "--quick", "--steps", "100000", "--out", str(tmp_path)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    metrics = tmp_path / "metrics.jsonl"
+    while process.poll() is None and not (metrics.exists() and metrics.stat().st_size):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate()
+    assert process.returncode == 130
+    assert "Traceback" not in errors and "--resume" in errors.strip().splitlines()[-1]
+    assert list(tmp_path.glob("checkpoint-*"))
 
 
 def test_chinese_text_trains_too(tmp_path):

@@ -425,9 +425,9 @@ say(
 #
 # What it suggests: the shelf is left much sooner if the first layer knows where to look; and within
 # these few minutes next sentences were learned only when a batch gave nothing away but the content,
-# both sides had enough of it, and the rate was low. All rows were still rising, so the rest was spent
-# on making a step faster, and on more steps. What the recipe above reaches in the end is in the
-# README; the whole run was not repeated without the head start.
+# both sides had enough of it, and the rate was low. All rows were still rising, so the rest was
+# spent on making a step faster, and on more steps. What the recipe above reaches in the end is in
+# the README; the whole run was not repeated without the head start.
 
 # %% [markdown]
 # ## Questions

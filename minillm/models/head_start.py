@@ -3,9 +3,9 @@
 Trained from random weights, a Transformer first learns word frequencies and then sits on a shelf:
 it has to find out, all at once, that position vectors tell places apart, that neighbours matter,
 and that a word which stands in both sentences says something.  A large run pays for that in its
-first hour.  A ten-minute run would spend a good part of its time there.  So the first layer's heads begin as
-what trained networks are known to contain (Clark et al. 2019, "What does BERT look at?"; the idea
-of imitating it in the initial weights: Trockman & Kolter 2023, "Mimetic initialization"):
+first hour.  A ten-minute run would spend a good part of its time there.  So the first layer's
+heads begin as what trained networks are known to contain (Clark et al. 2019, "What does BERT look
+at?"; imitating it in the initial weights: Trockman & Kolter 2023, "Mimetic initialization"):
 
     head 1   looks at the token before          head 3, 4, ...   look at the same word in
     head 2   looks at the token after                            the second sentence

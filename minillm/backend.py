@@ -251,6 +251,22 @@ def fuse(body):
     return call
 
 
+def leading_tiles(x, size=4 * BLOCK):
+    """Indices t that cut x (..., m, n) along its leading axes into tiles x[t] of about `size`.
+
+    A function that passes over matrices several times is done with one tile, which stays in the
+    cache, before it begins with the next.  On a GPU everything is one tile.
+    """
+    if x.ndim == 2 or x.size <= size or device_of(x).xp is not np:
+        return [(slice(None),) * (x.ndim - 2)]
+    inner = x[0].size  # of one step along the first axis
+    if inner > size:  # cut the next axes, too
+        return [(i, *t) for i in range(len(x)) for t in leading_tiles(x[i], size)]
+    step = max(1, size // max(1, inner))
+    rest = (slice(None),) * (x.ndim - 3)
+    return [(slice(i, i + step), *rest) for i in range(0, len(x), step)]
+
+
 def _in_blocks(body, *arrays):
     first = arrays[0]
     dense = all(a.flags.c_contiguous for a in arrays if isinstance(a, np.ndarray))

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from minillm.data.corpus import Corpus, file_state
+from minillm.data.labelled import LabelledTexts
 
 SOURCES = ("imdb", "rotten_tomatoes")
 
@@ -25,9 +26,17 @@ def embedded_reviews(source: str | None = "imdb") -> Corpus:
     return _Reviews(source)
 
 
-def embedded_labelled_reviews(source: str | None = "imdb") -> Iterator[tuple[str, int]]:
-    """Yield (text, label) of the embedded reviews; label 1: positive, 0: negative."""
-    return ((text, int(label)) for text, label in _Reviews(source).rows())
+def embedded_labelled_reviews(source: str | None = "imdb") -> LabelledTexts:
+    """The embedded reviews with their labels: label 1 is "positive", 0 "negative".
+
+    source: as for `embedded_reviews`.  Split them by text, `groups=data.text_groups()`: some
+    reviews come twice.
+    The sentences of "rotten_tomatoes" are also those of the Stanford Sentiment Treebank (SST-2),
+    divided differently: never use both in one experiment, or the model is tested on what it learnt.
+    """
+    reviews = _Reviews(source)
+    texts, labels = zip(*reviews.rows(), strict=True)
+    return LabelledTexts(texts, [int(y) for y in labels], ["negative", "positive"], reviews.name)
 
 
 class _Reviews(Corpus):

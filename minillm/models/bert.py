@@ -155,17 +155,20 @@ class BertModel(PretrainedModel):
         return x, tuple(attentions) if output_attentions else None
 
     @classmethod
-    def hugging_face_names(cls, config: BertConfig) -> NameTable:
-        """Our parameter's name -> its name in Hugging Face's files; several are stacked rows."""
+    def hugging_face_names(cls, config: BertConfig, prefix: str = "") -> NameTable:
+        """Our parameter's name -> its name in Hugging Face's files; several are stacked rows.
+
+        prefix: "bert." where the encoder is a part of a model with heads.
+        """
         names: NameTable = {
-            "embeddings.word.weight": "embeddings.word_embeddings.weight",
-            "embeddings.position.weight": "embeddings.position_embeddings.weight",
-            "embeddings.token_type.weight": "embeddings.token_type_embeddings.weight",
-            "embeddings.norm": "embeddings.LayerNorm",
-            "pooler": "pooler.dense",
+            "embeddings.word.weight": f"{prefix}embeddings.word_embeddings.weight",
+            "embeddings.position.weight": f"{prefix}embeddings.position_embeddings.weight",
+            "embeddings.token_type.weight": f"{prefix}embeddings.token_type_embeddings.weight",
+            "embeddings.norm": f"{prefix}embeddings.LayerNorm",
+            "pooler": f"{prefix}pooler.dense",
         }
         for i in range(config.num_hidden_layers):
-            ours, theirs = f"layers.{i}", f"encoder.layer.{i}"
+            ours, theirs = f"layers.{i}", f"{prefix}encoder.layer.{i}"
             for part in ("weight", "bias"):
                 names[f"{ours}.attention.in_proj_{part}"] = tuple(
                     f"{theirs}.attention.self.{projection}.{part}"
@@ -178,7 +181,7 @@ class BertModel(PretrainedModel):
                 f"{ours}.output": f"{theirs}.output.dense",
                 f"{ours}.output_norm": f"{theirs}.output.LayerNorm",
             }
-        return _with_parts(names)
+        return with_parts(names)
 
 
 class BertForPreTraining(PretrainedModel):
@@ -246,22 +249,14 @@ class BertForPreTraining(PretrainedModel):
     @classmethod
     def hugging_face_names(cls, config: BertConfig) -> NameTable:
         """Our parameter's name -> its name in Hugging Face's files."""
-
-        def prefixed(names):
-            if isinstance(names, tuple):
-                return tuple(f"bert.{name}" for name in names)
-            return f"bert.{names}"
-
-        encoder = BertModel.hugging_face_names(config)
+        encoder = BertModel.hugging_face_names(config, prefix="bert.")
         heads = {
             "transform": "cls.predictions.transform.dense",
             "transform_norm": "cls.predictions.transform.LayerNorm",
             "decoder_bias": "cls.predictions.bias",
             "seq_relationship": "cls.seq_relationship",
         }
-        return {f"bert.{name}": prefixed(names) for name, names in encoder.items()} | _with_parts(
-            heads
-        )
+        return {f"bert.{name}": theirs for name, theirs in encoder.items()} | with_parts(heads)
 
 
 def _initialise(module: nn.Module, config: BertConfig) -> None:
@@ -275,7 +270,7 @@ def _initialise(module: nn.Module, config: BertConfig) -> None:
         module.embeddings.word.weight.data[config.pad_token_id] = 0
 
 
-def _with_parts(names: dict) -> dict:
+def with_parts(names: dict) -> dict:
     """Spell out `.weight` and `.bias` for entries that name a layer and not a parameter."""
     spelled = {}
     for ours, theirs in names.items():

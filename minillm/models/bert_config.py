@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 
 from minillm import functional as F
+from minillm.models.labels import label_table
 
 # Published sizes (Turc et al. 2019): layers, width, heads; the feed-forward width is 4 times.
 SIZES = {
@@ -39,6 +40,8 @@ class BertConfig:
     initializer_range: float = 0.02
     layer_norm_eps: float = 1e-12
     pad_token_id: int = 0
+    classifier_dropout: float | None = None  # of the classification head; None: as hidden
+    id2label: dict[int, str] | None = None  # the names of the classes, if it classifies
 
     def __post_init__(self):
         for name in (
@@ -53,11 +56,14 @@ class BertConfig:
                 f"BertConfig: hidden_size={self.hidden_size} is not a multiple of "
                 f"num_attention_heads={self.num_attention_heads}"
             )
-        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(
-                    f"BertConfig: {name}={getattr(self, name)!r}, expected a number in [0, 1)"
-                )
+        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"):
+            value = getattr(self, name)
+            if value is None and name == "classifier_dropout":
+                continue
+            if not 0 <= value < 1:
+                raise ValueError(f"BertConfig: {name}={value!r}, expected a number in [0, 1)")
+        if self.id2label is not None:
+            self.id2label = label_table(self.id2label)
         if self.hidden_act not in ACTIVATIONS:
             raise ValueError(
                 f"BertConfig: hidden_act={self.hidden_act!r}, expected one of "
@@ -91,4 +97,8 @@ class BertConfig:
     def to_json(self, architecture: str) -> str:
         """The text of `config.json`."""
         values = {"architectures": [architecture], "model_type": "bert"} | asdict(self)
+        if self.id2label is None:  # an encoder
+            del values["id2label"], values["classifier_dropout"]
+        else:
+            values["label2id"] = {label: id for id, label in self.id2label.items()}
         return json.dumps(values | {"position_embedding_type": "absolute"}, indent=2) + "\n"

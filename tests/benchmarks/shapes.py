@@ -41,6 +41,9 @@ STEPS = {
     "bert-lesson": Transformer(4096, 128, layers=2, heads=4, length=64, batch=32),
     "gpt": Transformer(4096, 256, layers=4, heads=8, length=128, batch=32),
     "lstm": Recurrent(10_000, 128, layers=2, length=128, batch=32),
+    # MiniLM under a classification head: fine-tuning.
+    "minilm-128": Transformer(30522, 384, layers=6, heads=12, length=128, batch=32, dropout=0.1),
+    "minilm-256": Transformer(30522, 384, layers=6, heads=12, length=256, batch=32, dropout=0.1),
 }
 
 
@@ -58,7 +61,7 @@ def weights(sizes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
     """Values for parameters {name: shape}: N(0, 0.05^2), but near 1 for the norms' weights."""
     values = {name: 0.05 * random(name, *shape) for name, shape in sizes.items()}
     for name in values:
-        if name.endswith("weight") and "norm" in name:
+        if name.endswith("weight") and "norm" in name.lower():
             values[name] += 1
     return values
 
@@ -85,6 +88,28 @@ def bert_batch(shape: Transformer) -> dict[str, np.ndarray]:
         "labels": labels,
         "next_sentence_label": np.arange(B) % 2,
     }
+
+
+def bert_config(shape: Transformer) -> dict:
+    """The fields of a BERT's config, the same in both libraries."""
+    return {
+        "vocab_size": shape.vocab,
+        "hidden_size": shape.width,
+        "num_hidden_layers": shape.layers,
+        "num_attention_heads": shape.heads,
+        "intermediate_size": 4 * shape.width,
+        "max_position_embeddings": 512,
+        "hidden_dropout_prob": shape.dropout,
+        "attention_probs_dropout_prob": shape.dropout,
+        "id2label": {0: "negative", 1: "positive"},
+    }
+
+
+def classified_batch(shape: Transformer) -> dict[str, np.ndarray]:
+    """Texts of up to `length` tokens, a quarter of it padding at most, and their labels."""
+    batch = bert_batch(shape)
+    kept = {name: batch[name] for name in ("input_ids", "attention_mask")}
+    return kept | {"labels": np.arange(shape.batch) % 2}
 
 
 def gpt_batch(shape: Transformer) -> dict[str, np.ndarray]:

@@ -9,7 +9,8 @@ from shapes import STEPS
 import minillm
 from minillm import functional as F
 from minillm import nn, optim
-from minillm.models import BertConfig, BertForPreTraining
+from minillm.models import BertConfig, BertForPreTraining, BertForSequenceClassification
+from minillm.models.pretrained import from_hugging_face, to_hugging_face
 from minillm.training.parallel import MicroBatches
 
 
@@ -74,6 +75,22 @@ class BERT(BertForPreTraining):
         return super().forward(**batch).loss
 
 
+class BERTClassifier(BertForSequenceClassification):
+    """The library's own, its loss only."""
+
+    def __init__(self, shape: shapes.Transformer):
+        super().__init__(BertConfig(**shapes.bert_config(shape)))
+
+    def forward(self, **batch):
+        return super().forward(**batch).loss
+
+    def starting_weights(self) -> dict:
+        """Those of the peer, which has other names (and three projections where we have one)."""
+        table = self.hugging_face_names(self.config)
+        sizes = {n: a.shape for n, a in to_hugging_face(self.state_dict(), table).items()}
+        return from_hugging_face(shapes.weights(sizes), table)
+
+
 class Step:
     """One training step: forward, backward, clipping, update.
 
@@ -82,7 +99,11 @@ class Step:
 
     def __init__(self, model: nn.Module, batch: dict, optimizer, threads: int = 1):
         self.model = model
-        model.load_state_dict(shapes.weights({n: p.shape for n, p in model.state_dict().items()}))
+        if isinstance(model, BERTClassifier):
+            model.load_state_dict(model.starting_weights())
+        else:
+            sizes = {n: p.shape for n, p in model.state_dict().items()}
+            model.load_state_dict(shapes.weights(sizes))
         self.optimizer = optimizer(model.parameters(), lr=1e-4)
         self.micro_batches = MicroBatches(model, threads)
         cuts = [np.array_split(array, threads) for array in batch.values()]
@@ -170,6 +191,9 @@ def make(case: str, threads: int = 1):
     minillm.manual_seed(0)
     if case.startswith("bert"):
         return Step(BERT(STEPS[case]), shapes.bert_batch(STEPS[case]), optim.AdamW, threads)
+    if case.startswith("minilm"):
+        model = BERTClassifier(STEPS[case])
+        return Step(model, shapes.classified_batch(STEPS[case]), optim.AdamW, threads)
     if case == "gpt":
         return Step(GPT(STEPS[case]), shapes.gpt_batch(STEPS[case]), optim.AdamW, threads)
     if case == "lstm":

@@ -120,6 +120,20 @@ class BERT(nn.Module):
         return F.cross_entropy(logits, labels[masked]) + following
 
 
+class BERTClassifier(nn.Module):
+    """That of the transformers library."""
+
+    def __init__(self, shape: shapes.Transformer):
+        super().__init__()
+        import transformers
+
+        config = transformers.BertConfig(**shapes.bert_config(shape))
+        self.model = transformers.BertForSequenceClassification(config)
+
+    def forward(self, **batch):
+        return self.model(**batch).loss
+
+
 class Step:
     """One training step: forward, backward, clipping, update."""
 
@@ -187,6 +201,9 @@ class Update:
 
 def load(model: nn.Module) -> nn.Module:
     """The model with the weights that our side starts from."""
+    if isinstance(model, BERTClassifier):
+        load(model.model)
+        return model
     values = shapes.weights({n: tuple(p.shape) for n, p in model.state_dict().items()})
     model.load_state_dict({name: torch.tensor(value) for name, value in values.items()})
     return model
@@ -213,6 +230,9 @@ def make(case: str):
     torch.manual_seed(0)
     if case.startswith("bert"):
         return Step(BERT(STEPS[case]), shapes.bert_batch(STEPS[case]), torch.optim.AdamW)
+    if case.startswith("minilm"):
+        model = BERTClassifier(STEPS[case])
+        return Step(model, shapes.classified_batch(STEPS[case]), torch.optim.AdamW)
     if case == "gpt":
         return Step(GPT(STEPS[case]), shapes.gpt_batch(STEPS[case]), torch.optim.AdamW)
     if case == "lstm":

@@ -116,7 +116,7 @@ class BertModel(PretrainedModel):
         self.embeddings = BertEmbeddings(config)
         self.layers = nn.ModuleList([BertLayer(config) for _ in range(config.num_hidden_layers)])
         self.pooler = nn.Linear(config.hidden_size, config.hidden_size)
-        _initialise(self, config)
+        initialise(self, config)
 
     def forward(
         self, input_ids, token_type_ids=None, attention_mask=None, output_attentions=False
@@ -198,8 +198,8 @@ class BertForPreTraining(PretrainedModel):
         self.decoder_bias = nn.Parameter(np.zeros(config.vocab_size, np.float32))
         self.seq_relationship = nn.Linear(width, 2)
         self.activation = ACTIVATIONS[config.hidden_act]
-        _initialise(self.transform, config)
-        _initialise(self.seq_relationship, config)
+        initialise(self.transform, config)
+        initialise(self.seq_relationship, config)
 
     def forward(
         self,
@@ -259,7 +259,7 @@ class BertForPreTraining(PretrainedModel):
         return {f"bert.{name}": theirs for name, theirs in encoder.items()} | with_parts(heads)
 
 
-def _initialise(module: nn.Module, config: BertConfig) -> None:
+def initialise(module: nn.Module, config: BertConfig) -> None:
     """Weights from N(0, initializer_range^2), biases 0; norms keep 1 and 0 (appendix A.2, code)."""
     for name, parameter in module.named_parameters():
         if parameter.ndim > 1:

@@ -9,7 +9,7 @@ import os
 
 from minillm import nn
 from minillm.backend import array_module
-from minillm.models.bert import BertModel, with_parts
+from minillm.models.bert import BertModel, initialise, with_parts
 from minillm.models.bert_config import BertConfig
 from minillm.models.classification import SequenceClassifierOutput, classification_loss
 from minillm.models.pretrained import NameTable, PretrainedModel
@@ -36,8 +36,7 @@ class BertForSequenceClassification(PretrainedModel):
         self.bert = BertModel(config)
         self.dropout = nn.Dropout(config.hidden_dropout_prob if dropout is None else dropout)
         self.classifier = nn.Linear(config.hidden_size, len(config.id2label))
-        nn.init.normal_(self.classifier.weight, std=config.initializer_range)
-        nn.init.zeros_(self.classifier.bias)
+        initialise(self.classifier, config)
 
     def forward(
         self,

@@ -8,8 +8,16 @@ from minillm.training.checkpoint import (
     save_checkpoint,
     verify_checkpoint,
 )
+from minillm.training.classification import (
+    balanced_class_weight,
+    classification_objective,
+    classification_validation,
+)
 from minillm.training.divergence import TrainingDiverged
+from minillm.training.early_stopping import EarlyStopping
 from minillm.training.interrupt import TrainingInterrupted
+from minillm.training.parallel import split_batches
+from minillm.training.parameter_groups import layerwise_groups, parameter_groups
 from minillm.training.progress import TIMING_FIELDS, read_metrics
 from minillm.training.run_folder import RunFolderInUse
-from minillm.training.trainer import Trainer, parameter_groups
+from minillm.training.trainer import Trainer

@@ -3,6 +3,7 @@
     checkpoint-000120/
         model.safetensors        the parameters (with config.json, if the model has one)
         optimizer.safetensors    the optimizer's arrays (Adam's moments)
+        best.safetensors         the best parameters so far, if early stopping keeps them
         trainer.json             step, settings, versions, and a SHA-256 digest of every file
 
 The folder is written under a temporary name and appears by one rename, and older checkpoints are
@@ -17,6 +18,7 @@ import os
 import platform
 import re
 import shutil
+import textwrap
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,8 +32,10 @@ from minillm.backend import device_of
 from minillm.files import TEMPORARY_PREFIX, atomic_directory
 
 MODEL_FILE, OPTIMIZER_FILE = "model.safetensors", "optimizer.safetensors"
-TRAINER_FILE = "trainer.json"
+BEST_FILE, TRAINER_FILE = "best.safetensors", "trainer.json"
 _NAME = re.compile(r"checkpoint-(\d{6,})")
+# Settings that checkpoints of earlier versions don't name.
+_BEFORE_THERE_WAS_A_CHOICE = {"optimizer": "adamw", "momentum": 0.0}
 
 
 class CheckpointError(ValueError):
@@ -42,11 +46,18 @@ class CheckpointError(ValueError):
 
 
 def save_checkpoint(
-    folder: str | os.PathLike, step: int, model, optimizer, settings: Mapping, keep: int = 2
+    folder: str | os.PathLike,
+    step: int,
+    model,
+    optimizer,
+    settings: Mapping,
+    keep: int = 2,
+    early_stopping=None,
 ) -> Path:
     """Write `folder`/checkpoint-<step>, then remove all but the newest `keep` up to this step.
 
-    settings: JSON-able, what the run computes; `load_checkpoint` compares it.  Returns the path.
+    settings: JSON-able, what the run computes; `load_checkpoint` compares it.
+    early_stopping: an EarlyStopping whose state belongs to the run, too.  Returns the path.
     Raises OSError (a full disk): the checkpoints that were there are then still there.
     """
     path = Path(folder) / f"checkpoint-{step:06d}"
@@ -58,7 +69,7 @@ def save_checkpoint(
     }
     try:
         with atomic_directory(path) as temporary:
-            _write(temporary, content, model, optimizer)
+            _write(temporary, content, model, optimizer, early_stopping)
     except OSError as error:
         raise type(error)(
             f"{path} can't be written ({error.strerror or error}); the checkpoints before it are "
@@ -72,9 +83,12 @@ def save_checkpoint(
     return path
 
 
-def _write(folder: Path, content: dict, model, optimizer) -> None:
+def _write(folder: Path, content: dict, model, optimizer, early_stopping) -> None:
     content["optimizer"] = optimizer.state_dict()  # numbers and options, and
     _write_arrays(folder / OPTIMIZER_FILE, content["optimizer"].pop("state"))
+    if early_stopping is not None:
+        content["early_stopping"] = early_stopping.state_dict()
+        _write_arrays(folder / BEST_FILE, content["early_stopping"].pop("parameters"))
     if hasattr(model, "save_pretrained"):
         model.save_pretrained(folder)
     else:
@@ -175,18 +189,22 @@ def verify_checkpoint(path: str | os.PathLike) -> dict:
     return content
 
 
-def load_checkpoint(path: str | os.PathLike, model, optimizer, settings: Mapping) -> int:
-    """Put a checkpoint's state into `model` and `optimizer`, return its step.
+def load_checkpoint(
+    path: str | os.PathLike, model, optimizer, settings: Mapping, early_stopping=None
+) -> int:
+    """Put a checkpoint's state into `model`, `optimizer` and `early_stopping`, return its step.
 
-    Raises CheckpointError, before either is touched, if it is damaged, comes from another model,
-    or was made with other `settings`: then going on would not be the same run.
+    Raises CheckpointError, before any of them is touched, if it is damaged, comes from another
+    model, or was made with other `settings`: then going on would not be the same run.
     """
     path = Path(path)
     content = verify_checkpoint(path)
     _must_equal(path, "another model", content["model"], _describe(model))
     saved, own = _read_model(path, model), model.state_dict()
     _must_equal(path, "another model", _shapes(saved), _shapes(own))
-    _must_equal(path, "a run with other settings", content["settings"], _as_json(settings))
+    made_with = {n: v for n, v in _BEFORE_THERE_WAS_A_CHOICE.items() if n in settings}
+    made_with |= content["settings"]
+    _must_equal(path, "a run with other settings", made_with, _as_json(settings))
     for library, version in content["versions"].items():
         if _versions().get(library) != version:
             warnings.warn(
@@ -197,6 +215,9 @@ def load_checkpoint(path: str | os.PathLike, model, optimizer, settings: Mapping
     moments = safetensors.numpy.load_file(path / OPTIMIZER_FILE)
     optimizer.load_state_dict(content["optimizer"] | {"state": moments})
     model.load_state_dict(saved)
+    if early_stopping is not None:
+        best = safetensors.numpy.load_file(path / BEST_FILE)
+        early_stopping.load_state_dict(content["early_stopping"] | {"parameters": best})
     return content["step"]
 
 
@@ -218,8 +239,12 @@ def _must_equal(path: Path, whose: str, saved: Mapping, own: Mapping) -> None:
     names = [name for name in {**saved, **own} if saved.get(name) != own.get(name)]
     if names:
         differences = "; ".join(
-            f"{name} is {saved.get(name, 'absent')} there and {own.get(name, 'absent')} here"
+            f"{name} is {_short(saved, name)} there and {_short(own, name)} here"
             for name in names[:5]
         )
         more = f"; and {len(names) - 5} more" if len(names) > 5 else ""
         raise CheckpointError(f"{path} is a checkpoint of {whose}: {differences}{more}")
+
+
+def _short(values: Mapping, name: str) -> str:
+    return textwrap.shorten(str(values.get(name, "absent")), 100, placeholder=" ...")

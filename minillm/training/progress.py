@@ -7,7 +7,8 @@ metrics.jsonl has one JSON object a line, one line a step:
 
 step: how many updates were made; loss and gradient_norm: before this one (the norm unclipped);
 tokens: of this step, without padding; seconds: since the beginning of the run, pauses left out;
-the objective's metrics under their names, the validation's behind `validation_`.
+the objective's metrics under their names, the validation's behind `validation_`; best_step, with
+each validation of a run that keeps its best model: the step of the best one so far.
 
 Each line is flushed when its step has ended, so that a plot can follow a running training.
 """

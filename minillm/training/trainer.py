@@ -1,10 +1,11 @@
 """The training loop, and all that lets a run be trusted: it can be stopped, resumed, followed.
 
-    theta <- AdamW(theta, clip(mean gradient of the micro batches), learning rate of the step)
+    theta <- optimizer(theta, clip(mean gradient of the micro batches), learning rate of the step)
 
 Everything that a step needs follows from its number: the batch (`batches`), the learning rate
 (`schedule`), the random numbers (seeded anew at each step).  So the parameters and the optimizer's
-moments are the whole state of a run, and a resumed run is the same run, bit for bit.
+moments (and, with early stopping, the best parameters so far) are the whole state of a run, and a
+resumed run is the same run, bit for bit.
 """
 
 import contextlib
@@ -21,29 +22,21 @@ import minillm
 from minillm import functional as F
 from minillm import nn, optim
 from minillm.autograd import Tensor
-from minillm.backend import get_device
 from minillm.training import checkpoint
 from minillm.training.divergence import TrainingDiverged, diagnose
+from minillm.training.early_stopping import EarlyStopping
 from minillm.training.interrupt import StopRequest, TrainingInterrupted
 from minillm.training.parallel import MicroBatches
+from minillm.training.parameter_groups import describe_groups, parameter_groups, split_scales
 from minillm.training.progress import Metrics, ProgressBar
 from minillm.training.run_folder import own_run_folder
+from minillm.training.settings import OPTIMIZERS, SCHEDULES, SETTINGS, check_settings
 
 RANK = 0  # among processes that train together; each needs random numbers of its own
 
-# The learning rate, a function of (step, peak, warmup, total).
-SCHEDULES = {
-    "linear": optim.linear_warmup_decay,
-    "cosine": optim.cosine_warmup_decay,
-    "constant": lambda step, peak, warmup, total: optim.constant(step, peak, warmup),
-}
-# What a run computes: a run may only be resumed with the same.
-SETTINGS = (
-    *("steps", "learning_rate", "warmup_steps", "schedule", "weight_decay", "betas", "eps"),
-    *("clip_norm", "accumulate", "seed", "data_fingerprint"),
-)
 # What a record says of itself; an objective's metrics need other names.
 OWN_FIELDS = {"step", "loss", "learning_rate", "gradient_norm", "tokens", "tokens_per_second"}
+OWN_FIELDS |= {"seconds", "best_step"}
 
 
 @dataclass(eq=False, repr=False)
@@ -54,6 +47,14 @@ class Trainer:
     history = trainer.run()             # one record (a dict) a step: see progress.py
     history = trainer.run(resume=True)  # goes on where a stopped run left off
 
+    or, for supervised learning, until the held-out accuracy hasn't risen for 2 epochs:
+
+    trainer = Trainer(model, objective, batches, epochs=10, steps_per_epoch=625, validate=...,
+                      validate_every="epoch", monitor="accuracy", patience=2, learning_rate=1e-3)
+
+    The model then ends with the parameters that were best.  Frozen parameters (requires_grad
+    False) stay as they are.
+
     Raises ValueError for a setting out of its range; RuntimeError if the device isn't there.
     """
 
@@ -61,13 +62,18 @@ class Trainer:
     objective: Callable  # (model, batch) -> (loss: 0-d Tensor, {name: number or 0-d Tensor})
     batches: Callable[[int], Mapping[str, np.ndarray]]  # a pure function of step*accumulate + micro
     _: KW_ONLY
-    steps: int  # updates of the parameters
+    steps: int = None  # type: ignore[assignment]  # updates of the parameters; or instead of it
+    epochs: float | None = None  # times steps_per_epoch: a part of an epoch is allowed
+    steps_per_epoch: int | None = None  # updates (not micro batches) until all data was seen
     learning_rate: float  # the highest, reached after
     warmup_steps: int = 0  # steps of linear rise; then
     schedule: str = "linear"  # or "cosine" decay to 0 at the end, or "constant"
-    weight_decay: float = 0.01  # of matrices only: see `parameter_groups`
-    betas: tuple[float, float] = (0.9, 0.999)
+    optimizer: str = "adamw"  # or "adam" or "sgd": there weight_decay is the classical L2
+    weight_decay: float = 0.01  # of matrices only: see parameter_groups.py
+    betas: tuple[float, float] = (0.9, 0.999)  # of Adam and AdamW
     eps: float = 1e-8
+    momentum: float = 0.0  # of SGD
+    parameter_groups: Callable | None = None  # model -> groups, with "lr_scale" if wished
     clip_norm: float | None = 1.0  # longer gradients are scaled down to this norm; None: never
     accumulate: int = 1  # micro batches an update: a large batch in the memory of a small one
     threads: int = 1  # micro batches computed at the same time (on the CPU): see parallel.py
@@ -75,40 +81,17 @@ class Trainer:
     device: str = "cpu"
     out: str | os.PathLike | None = None  # the run's folder; None: nothing is written
     validate: Callable | None = None  # model -> {name: number}, in evaluation mode under no_grad
-    validate_every: int | None = None  # steps; always at the end
-    checkpoint_every: int | None = None  # steps; always at the end
+    validate_every: int | str | None = None  # steps, or "epoch"; always at the end
+    monitor: str | None = None  # what validation judges by, the best model is kept: "accuracy",
+    # or "-loss" where less is better: see early_stopping.py
+    patience: int | None = None  # validations without a better model until training stops
+    checkpoint_every: int | str | None = None  # steps, or "epoch"; always at the end
     keep_checkpoints: int = 2  # older ones are removed
     data_fingerprint: str | None = None  # another string for other data: compared on resuming
     progress: bool = True
 
     def __post_init__(self):
-        for name in SETTINGS:  # np.float64 would turn the float32 arrays it meets into float64
-            if isinstance(getattr(self, name), np.generic):
-                setattr(self, name, getattr(self, name).item())
-        counts = ("steps", "accumulate", "threads", "keep_checkpoints")
-        counts += ("validate_every", "checkpoint_every")
-        for name in counts:
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name}={value}, expected 1 or more")
-        for name in ("learning_rate", "clip_norm"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name}={value}, expected more than 0")
-        if self.seed < 0:
-            raise ValueError(f"seed={self.seed}, expected 0 or more")
-        if not 0 <= self.warmup_steps <= self.steps:
-            raise ValueError(f"warmup_steps={self.warmup_steps}, expected 0 to steps={self.steps}")
-        if self.schedule not in SCHEDULES:
-            raise ValueError(f"schedule={self.schedule!r}, expected {', '.join(SCHEDULES)}")
-        if self.checkpoint_every is not None and self.out is None:
-            raise ValueError("checkpoint_every needs a folder to write to: give out=")
-        if self.threads > self.accumulate or (self.threads > 1 and self.device == "cuda"):
-            raise ValueError(
-                f"threads={self.threads}: every thread needs a micro batch (accumulate="
-                f"{self.accumulate}), and the arrays must be on the CPU (device={self.device!r})"
-            )
-        get_device(self.device)
+        check_settings(self)
 
     # --------------------------------------------------------------------------------- one step
 
@@ -116,8 +99,8 @@ class Trainer:
         """The update from `step` to step + 1 (steps count from 0); returns its record."""
         began = time.perf_counter()
         rate = self.learning_rate_at(step)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        for group, scale in zip(self.updater.param_groups, self.rate_scales, strict=True):
+            group["lr"] = rate * scale
         values, tokens = self.compute_gradient(step, self.micro_batches)
         values["gradient_norm"] = optim.clip_grad_norm_(
             self.model.parameters(), math.inf if self.clip_norm is None else self.clip_norm
@@ -132,7 +115,7 @@ class Trainer:
             raise TrainingDiverged(
                 diagnose(lambda: self.compute_gradient(step, in_this_thread), where, last)
             )
-        self.optimizer.step()
+        self.updater.step()
         speed = tokens / (time.perf_counter() - began)
         values |= {"learning_rate": rate, "tokens": tokens, "tokens_per_second": speed}
         return {"step": step + 1} | values
@@ -140,22 +123,31 @@ class Trainer:
     def compute_gradient(self, step: int, micro_batches: MicroBatches) -> tuple[dict, int]:
         """Fill `.grad` with dL/dtheta, L the mean loss of the step's micro batches.
 
+        A micro batch counts by its number of examples: where an epoch ends with a smaller one, its
+        examples weigh no more than others.  (Between updates no such balance is made: the update
+        from the last, smaller batch of an epoch is as large as any.)
+
         Returns the loss and the metrics (means, too), and the number of tokens.
         """
         first = step * self.accumulate
         arrays = [self.batches(first + micro) for micro in range(self.accumulate)]
+        arrays = [batch for batch in arrays if _count_examples(batch)]
+        examples = sum(map(_count_examples, arrays))
+        if not examples:
+            raise ValueError(f"the batches of step {step + 1} are empty: nothing to learn from")
 
         def compute(model, micro):
             minillm.manual_seed([self.seed, step, micro, RANK])
             batch = {n: minillm.tensor(a, device=self.device) for n, a in arrays[micro].items()}
             loss, metrics = _checked(self.objective(model, batch))
-            loss = loss / self.accumulate  # so the gradients add up to that of the mean
+            divisor = examples / _count_examples(arrays[micro])
+            loss = loss / divisor  # so the gradients add up to that of the mean
             loss.backward()
-            shares = {name: value / self.accumulate for name, value in metrics.items()}
+            shares = {name: value / divisor for name, value in metrics.items()}
             return {"loss": loss.detach()} | shares
 
         means: dict = {}
-        for values in micro_batches.run(compute, self.accumulate):
+        for values in micro_batches.run(compute, len(arrays)):
             with minillm.no_grad():
                 means = {name: means.get(name, 0) + value for name, value in values.items()}
         return means, sum(_count_tokens(batch) for batch in arrays)
@@ -170,7 +162,9 @@ class Trainer:
     def run(self, resume: bool = False) -> list[dict]:
         """Train from the first step, or with `resume` from the newest checkpoint in `out`.
 
-        Returns the records of all steps; the model is then in evaluation mode.
+        Returns the records of all steps; the model is then in evaluation mode.  With `monitor` it
+        has the parameters of the step that the last record names as best_step; if patience ran
+        out, that record's step is less than `steps`.
 
         Raises TrainingDiverged; TrainingInterrupted after Ctrl-C or SIGTERM (the state is saved);
         FileExistsError if `out` holds a run already and `resume` is not set; CheckpointError if
@@ -187,10 +181,10 @@ class Trainer:
             bar = stack.enter_context(ProgressBar(self.steps, done, self.progress))
             stop = stack.enter_context(StopRequest())
             began = time.perf_counter() - metrics.seconds
-            for step in range(done, self.steps):
+            while not self._finished(done):
                 self.model.train()
-                record = self.train_step(step)
-                done = step + 1
+                record = self.train_step(done)
+                done += 1
                 record |= self._validate(done)
                 metrics.append(record | {"seconds": time.perf_counter() - began})
                 bar.update(record)
@@ -199,14 +193,24 @@ class Trainer:
                     self._save(done)
                 if stop.signal:
                     raise TrainingInterrupted(stop.signal, done, self.steps, self.out)
+            if self.early_stopping is not None:
+                self.early_stopping.restore(self.model)
+                bar.say(f"ended after step {done:,} of {self.steps:,}; {self.early_stopping}")
         self.model.eval()
         return metrics.history
 
     def _begin(self, resume: bool) -> int:
         """Make the optimizer, load a checkpoint if asked to; returns how many steps are done."""
         self.model.to(self.device)
-        groups = parameter_groups(self.model, self.weight_decay)
-        self.optimizer = optim.AdamW(groups, self.learning_rate, self.betas, self.eps)
+        if self.parameter_groups is None:
+            groups = parameter_groups(self.model, self.weight_decay)
+        else:
+            groups = self.parameter_groups(self.model)
+        groups, self.rate_scales = split_scales(self.model, groups)
+        self.updater = OPTIMIZERS[self.optimizer](groups, self)
+        self.early_stopping = None
+        if self.monitor is not None:
+            self.early_stopping = EarlyStopping(self.monitor, self.patience)
         if self.out is None:
             return 0
         if not resume and checkpoint.checkpoints(self.out):
@@ -217,22 +221,37 @@ class Trainer:
         path = checkpoint.latest_checkpoint(self.out)
         if path is None:  # a new run, or one that was stopped before its first checkpoint
             return 0
-        return checkpoint.load_checkpoint(path, self.model, self.optimizer, self._settings())
+        return checkpoint.load_checkpoint(
+            path, self.model, self.updater, self._settings(), self.early_stopping
+        )
 
     def _save(self, done: int) -> None:
         if self.out is not None:
             checkpoint.save_checkpoint(
-                self.out, done, self.model, self.optimizer, self._settings(), self.keep_checkpoints
+                *(self.out, done, self.model, self.updater, self._settings()),
+                keep=self.keep_checkpoints,
+                early_stopping=self.early_stopping,
             )
 
     def _settings(self) -> dict:
+        """What a resumed run must have in common with this one.  (Patience is not among it: with
+        more of it, a run goes on where less has stopped it.)"""
         settings = {name: getattr(self, name) for name in SETTINGS}
-        if self.schedule == "constant":  # then more steps change nothing in those before
+        frozen = [name for name, p in self.model.named_parameters() if not p.requires_grad]
+        settings["frozen"] = frozen or None
+        if self.parameter_groups is not None:
+            settings["groups"] = describe_groups(self.updater.param_groups, self.rate_scales)
+        if self.monitor is not None:  # what is kept depends on when it is looked for
+            settings["validate_every"] = self.validate_every
+        elif self.schedule == "constant":  # then more steps change nothing in those before
             del settings["steps"]
         return settings
 
-    def _due(self, done: int, every: int | None) -> bool:
-        return done == self.steps or (every is not None and done % every == 0)
+    def _due(self, done: int, every) -> bool:
+        return self._finished(done) or (every is not None and done % every == 0)
+
+    def _finished(self, done: int) -> bool:
+        return done == self.steps or (self.early_stopping is not None and self.early_stopping.stop)
 
     def _validate(self, done: int) -> dict:
         if self.validate is None or not self._due(done, self.validate_every):
@@ -240,19 +259,11 @@ class Trainer:
         self.model.eval()
         with minillm.no_grad():
             values = _numbers(self.validate(self.model))
-        return {f"validation_{name}": value for name, value in values.items()}
-
-
-def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict]:
-    """AdamW's groups: matrices decay; biases and LayerNorm weights (less than 2-d) don't.
-
-    Decay pulls towards 0.  That makes a matrix simpler, but a norm's weight belongs near 1.
-    """
-    parameters = list(model.parameters())
-    return [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
+        record = {f"validation_{name}": value for name, value in values.items()}
+        if self.early_stopping is not None:
+            self.early_stopping.update(done, values, self.model)
+            record["best_step"] = self.early_stopping.best_step
+        return record
 
 
 def _checked(result) -> tuple[Any, Mapping]:
@@ -266,6 +277,12 @@ def _checked(result) -> tuple[Any, Mapping]:
     if taken:
         raise ValueError(f"objective: the metric name {taken.pop()!r} is taken, choose another")
     return result
+
+
+def _count_examples(arrays: Mapping[str, np.ndarray]) -> int:
+    """The rows of the first array."""
+    first = next(iter(arrays.values()))
+    return len(first) if first.ndim else 1
 
 
 def _count_tokens(arrays: Mapping[str, np.ndarray]) -> int:

@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from toy_run import make_model, make_trainer
+from toy_run import make_model, make_trainer, write_trainer_json
 
 from minillm import nn
 from minillm.models import BertConfig, BertForPreTraining
@@ -181,14 +181,6 @@ def test_other_library_versions_are_told(device, run):
     write_trainer_json(path, content)
     with pytest.warns(UserWarning, match="numpy 1.0"):
         resume(run, device)
-
-
-def write_trainer_json(path, content):
-    """A trainer.json whose digest is right, as another version of minillm may have written it."""
-    from minillm.training.checkpoint import _digest_of_content
-
-    content["digests"]["trainer.json"] = _digest_of_content(content)
-    (path / "trainer.json").write_text(json.dumps(content))
 
 
 # ----------------------------------------------------------------------------- full disks etc.

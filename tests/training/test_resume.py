@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 import safetensors.numpy
 import toy_run
-from toy_run import interrupt_at, make_model, make_trainer, objective
+from toy_run import interrupt_at, make_model, make_trainer, objective, write_trainer_json
 
 from minillm.training import (
     TIMING_FIELDS,
     CheckpointError,
     TrainingInterrupted,
     checkpoints,
+    layerwise_groups,
     read_metrics,
 )
 
@@ -37,12 +38,11 @@ def without_timing(history: list[dict]) -> list[dict]:
     return [{k: v for k, v in record.items() if k not in TIMING_FIELDS} for record in history]
 
 
-def final_state(folder: Path) -> tuple[bytes, bytes, list[dict]]:
-    """What must be equal: both files of numbers byte for byte, and the metrics."""
+def final_state(folder: Path) -> tuple[dict[str, bytes], list[dict]]:
+    """What must be equal: all files of numbers byte for byte, and the metrics."""
     last = checkpoints(folder)[-1]
     return (
-        (last / "model.safetensors").read_bytes(),
-        (last / "optimizer.safetensors").read_bytes(),
+        {file.name: file.read_bytes() for file in last.glob("*.safetensors")},
         without_timing(read_metrics(folder / "metrics.jsonl")),
     )
 
@@ -134,6 +134,56 @@ def test_resuming_with_accumulation_takes_the_right_micro_batches(device, tmp_pa
     assert final_state(tmp_path / "a") == final_state(tmp_path / "b")
 
 
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        {"optimizer": "adam"},
+        {"optimizer": "sgd", "learning_rate": 0.5},
+        {"optimizer": "sgd", "learning_rate": 0.1, "momentum": 0.9},
+    ],
+    ids=lambda settings: "-".join(map(str, settings.values())),
+)
+def test_every_optimizer_can_be_resumed(device, tmp_path, optimizer):
+    settings = {"device": device, "checkpoint_every": 4} | optimizer
+    make_trainer(out=tmp_path / "a", **settings).run()
+    with pytest.raises(PowerCut):
+        make_trainer(objective=fail_at(9), out=tmp_path / "b", **settings).run()
+    make_trainer(out=tmp_path / "b", **settings).run(resume=True)
+    assert final_state(tmp_path / "a") == final_state(tmp_path / "b")
+
+
+def test_layerwise_rates_can_be_resumed_but_not_with_others(device, tmp_path):
+    def groups(decay):
+        depth = {"embedding": 0, "hidden": 1, "norm": 1, "output": 2}
+        return lambda model: layerwise_groups(
+            model, 0.01, decay, lambda name: depth[name.partition(".")[0]]
+        )
+
+    settings = {"device": device, "checkpoint_every": 4, "parameter_groups": groups(0.5)}
+    make_trainer(out=tmp_path / "a", **settings).run()
+    with pytest.raises(PowerCut):
+        make_trainer(objective=fail_at(9), out=tmp_path / "b", **settings).run()
+    for other in (groups(0.6), None):
+        with pytest.raises(CheckpointError, match="groups is"):
+            make_trainer(out=tmp_path / "b", **(settings | {"parameter_groups": other})).run(
+                resume=True
+            )
+    make_trainer(out=tmp_path / "b", **settings).run(resume=True)
+    assert final_state(tmp_path / "a") == final_state(tmp_path / "b")
+
+
+def test_another_layer_frozen_is_another_run(device, tmp_path):
+    def frozen(part):
+        model = make_model()
+        getattr(model, part).requires_grad_(False)
+        return model
+
+    settings = {"device": device, "out": tmp_path, "checkpoint_every": 4}
+    make_trainer(frozen("hidden"), **settings).run()
+    with pytest.raises(CheckpointError, match="frozen is .'hidden.weight'.* there and .'output"):
+        make_trainer(frozen("output"), **settings).run(resume=True)
+
+
 def test_resuming_a_finished_run_changes_nothing(device, tmp_path):
     settings = {"device": device, "out": tmp_path, "checkpoint_every": 4}
     history = make_trainer(**settings).run()
@@ -179,6 +229,8 @@ def test_the_clock_goes_on_where_it_stopped(device, tmp_path):
         {"clip_norm": None},
         {"accumulate": 2},
         {"data_fingerprint": "other"},
+        {"optimizer": "adam"},
+        {"monitor": "-loss"},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -201,6 +253,22 @@ def test_a_run_with_a_constant_rate_may_be_made_longer(device, tmp_path):
     make_trainer(steps=6, out=tmp_path / "b", **settings).run()
     make_trainer(steps=10, out=tmp_path / "b", **settings).run(resume=True)
     assert final_state(tmp_path / "a") == final_state(tmp_path / "b")
+
+
+def test_a_checkpoint_from_before_there_was_a_choice_of_optimizers(device, tmp_path, undisturbed):
+    folder, _ = undisturbed
+    settings = {"device": device, "out": tmp_path, "checkpoint_every": 4}
+    with pytest.raises(PowerCut):
+        make_trainer(objective=fail_at(9), **settings).run()
+    path = checkpoints(tmp_path)[-1]
+    content = json.loads((path / "trainer.json").read_text())
+    for name in ("optimizer", "momentum", "monitor", "frozen"):
+        del content["settings"][name]
+    write_trainer_json(path, content)
+    with pytest.raises(CheckpointError, match="optimizer is adamw there and sgd here"):
+        make_trainer(optimizer="sgd", **settings).run(resume=True)
+    make_trainer(**settings).run(resume=True)
+    assert final_state(tmp_path) == final_state(folder)
 
 
 def test_a_folder_with_a_run_is_not_overwritten(device, undisturbed):
@@ -287,7 +355,12 @@ def test_a_folder_in_use_is_refused_until_its_process_ends(device, tmp_path):
         process.kill()
         finish(process)
     trainer = make_trainer(
-        device=device, out=tmp_path, steps=100000, objective=interrupt_at(0), checkpoint_every=2
+        objective=interrupt_at(0),
+        steps=100000,
+        checkpoint_every=2,
+        monitor="-loss",
+        out=tmp_path,
+        device=device,
     )
     with pytest.raises(TrainingInterrupted):  # so it began: a dead process holds nothing
         trainer.run(resume=True)

@@ -9,8 +9,8 @@ import toy_run
 from toy_run import V, batches, make_model, make_trainer, objective
 
 import minillm
-from minillm import nn
-from minillm.training import Trainer, TrainingDiverged, checkpoints, parameter_groups
+from minillm import nn, optim
+from minillm.training import Trainer, TrainingDiverged, checkpoints, split_batches
 
 
 def weights(model) -> dict[str, np.ndarray]:
@@ -71,17 +71,120 @@ def test_accumulated_micro_batches_equal_the_large_batch(device):
         np.testing.assert_allclose(value, weights(parts.model)[name], rtol=1e-3, atol=1e-4)
 
 
-def test_only_matrices_decay(device):
-    model = make_model().to(device)
-    decayed, others = parameter_groups(model, 0.3)
-    names = {id(p): name for name, p in model.named_parameters()}
-    assert {names[id(p)] for p in decayed["params"]} == {
-        *("embedding.weight", "hidden.weight", "output.weight")
-    }
-    assert {names[id(p)] for p in others["params"]} == {
-        *("hidden.bias", "norm.weight", "norm.bias", "output.bias")
-    }
-    assert (decayed["weight_decay"], others["weight_decay"]) == (0.3, 0.0)
+def test_examples_weigh_the_same_in_a_smaller_micro_batch(device):
+    """8 examples as 5 + 3 give the gradient of the 8; threads or not."""
+
+    def unequal(index):
+        step, second = divmod(index, 2)
+        rows = slice(5, 8) if second else slice(0, 5)
+        return {n: a[rows] for n, a in batches(step).items()}
+
+    whole = make_trainer(make_model(dropout=0), device=device)
+    parts = make_trainer(make_model(dropout=0), batches=unequal, accumulate=2, device=device)
+    whole_history, parts_history = whole.run(), parts.run()
+    for one, other in zip(whole_history, parts_history, strict=True):
+        np.testing.assert_allclose(one["loss"], other["loss"], rtol=1e-4)
+        np.testing.assert_allclose(one["gradient_norm"], other["gradient_norm"], rtol=1e-3)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5, 8])
+def test_a_batch_split_into_parts_equals_the_batch(device, rows):
+    """With fewer rows than parts, too."""
+
+    def whole(index):
+        return {n: a[:rows] for n, a in batches(index).items()}
+
+    parts = 3
+    indices = [0, 1, 2]
+    shares = [split_batches(whole, parts)(i)["input_ids"] for i in indices]
+    assert sorted(map(tuple, np.concatenate(shares))) == sorted(map(tuple, whole(0)["input_ids"]))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+    one = make_trainer(make_model(dropout=0), batches=whole, device=device).run()
+    split = make_trainer(
+        make_model(dropout=0), batches=split_batches(whole, parts), accumulate=parts, device=device
+    ).run()
+    np.testing.assert_allclose([r["loss"] for r in one], [r["loss"] for r in split], rtol=1e-3)
+    assert [r["tokens"] for r in one] == [r["tokens"] for r in split]
+
+
+def test_an_empty_batch_is_named(device):
+    def empty(index):
+        return {n: a[:0] if index == 4 else a for n, a in batches(index).items()}
+
+    with pytest.raises(ValueError, match="step 5 are empty"):
+        make_trainer(batches=empty, device=device).run()
+
+
+# ------------------------------------------------------------------------------------ epochs
+
+
+@pytest.mark.parametrize("epochs, steps", [(3, 12), (2.5, 10), (0.1, 1), (np.float64(2), 8)])
+def test_epochs_are_steps(device, epochs, steps):
+    by_epochs = make_trainer(
+        steps=None, epochs=epochs, steps_per_epoch=np.int64(4), warmup_steps=0, device=device
+    )
+    assert by_epochs.steps == steps and type(by_epochs.steps) is int
+    by_steps = make_trainer(steps=steps, warmup_steps=0, device=device)
+    assert [r["loss"] for r in by_epochs.run()] == [r["loss"] for r in by_steps.run()]
+
+
+def test_every_epoch_is_validated_and_saved_and_the_end(device, tmp_path):
+    trainer = make_trainer(
+        steps=None,
+        epochs=2.5,
+        steps_per_epoch=4,
+        validate_every="epoch",
+        checkpoint_every="epoch",
+        keep_checkpoints=9,
+        out=tmp_path,
+        device=device,
+    )
+    history = trainer.run()
+    assert [r["step"] for r in history if "validation_loss" in r] == [4, 8, 10]
+    assert [int(p.name[-6:]) for p in checkpoints(tmp_path)] == [4, 8, 10]
+
+
+# -------------------------------------------------------------------------------- optimizers
+
+
+@pytest.mark.parametrize(
+    "name, settings, make",
+    [
+        ("adamw", {}, lambda g: optim.AdamW(g, 0.02, (0.8, 0.9), 1e-6)),
+        ("adam", {}, lambda g: optim.Adam(g, 0.02, (0.8, 0.9), 1e-6)),
+        ("sgd", {}, lambda g: optim.SGD(g, 0.02)),
+        ("sgd", {"momentum": 0.9}, lambda g: optim.SGD(g, 0.02, 0.9)),
+    ],
+)
+def test_the_trainer_does_what_the_plain_loop_does(device, name, settings, make):
+    trainer = make_trainer(
+        make_model(dropout=0),
+        optimizer=name,
+        weight_decay=0.3,
+        betas=(0.8, 0.9),
+        eps=1e-6,
+        steps=5,
+        warmup_steps=0,
+        schedule="constant",
+        clip_norm=None,
+        device=device,
+        **settings,
+    )
+    trainer.run()
+    model = make_model(dropout=0).to(device)
+    parameters = list(model.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": 0.3},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    optimizer = make(groups)
+    for step in range(5):
+        optimizer.zero_grad()
+        batch = {n: minillm.tensor(a, device=device) for n, a in batches(step).items()}
+        objective(model, batch)[0].backward()
+        optimizer.step()
+    for parameter, value in weights(model).items():
+        np.testing.assert_array_equal(value, weights(trainer.model)[parameter], err_msg=parameter)
 
 
 def test_without_a_gradient_decay_shrinks_the_matrices_and_nothing_else(device):
@@ -229,13 +332,28 @@ def test_a_norm_that_overflows_stops_the_run_too(device):
         {"seed": -1},
         {"device": "abacus"},
         {"checkpoint_every": 5},
+        {"optimizer": "adagrad"},
+        {"momentum": 0.9},
+        {"momentum": -0.1, "optimizer": "sgd"},
+        {"epochs": 2},
+        {"steps": None},
+        {"steps": 2.5},
+        {"steps_per_epoch": 2.5},
+        {"epochs": 0, "steps": None, "steps_per_epoch": 4},
+        {"steps_per_epoch": None, "steps": None, "epochs": math.inf},
+        {"validate_every": "epoch"},
+        {"validate_every": "epochs", "steps_per_epoch": 4},
+        {"patience": 3},
+        {"patience": 0, "monitor": "loss"},
+        {"monitor": "loss", "validate": None},
+        {"monitor": "loss", "validate_every": None},
     ],
     ids=lambda change: next(iter(change.items())).__repr__(),
 )
 def test_a_setting_out_of_range_is_named(change):
     name = next(iter(change))
     with pytest.raises(ValueError, match=name):
-        make_trainer(**change)
+        make_trainer(**change).run()
 
 
 def test_resuming_needs_a_folder():

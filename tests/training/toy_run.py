@@ -5,6 +5,7 @@ Tests use it within their process, or as a program that they can kill:
 """
 
 import argparse
+import json
 import os
 import signal
 import sys
@@ -16,6 +17,7 @@ import minillm
 from minillm import functional as F
 from minillm import nn
 from minillm.training import Trainer, TrainingInterrupted
+from minillm.training.checkpoint import _digest_of_content
 
 V, T, WIDTH = 17, 6, 16  # ids, positions, width
 
@@ -91,6 +93,12 @@ def interrupt_at(step: int, number: signal.Signals = signal.SIGINT):
     return interrupted
 
 
+def write_trainer_json(path: Path, content: dict) -> None:
+    """A trainer.json whose digest is right, as another version of minillm may have written it."""
+    content["digests"]["trainer.json"] = _digest_of_content(content)
+    (path / "trainer.json").write_text(json.dumps(content))
+
+
 def environment() -> dict[str, str]:
     """For a process that runs this program: where it finds this minillm, and this file."""
     folders = [Path(minillm.__file__).parents[1], Path(__file__).parent]
@@ -112,7 +120,11 @@ def main() -> None:
 
         register_device(StrictDevice())
     trainer = make_trainer(
-        steps=options.steps, out=options.out, device=options.device, checkpoint_every=2
+        steps=options.steps,
+        out=options.out,
+        device=options.device,
+        checkpoint_every=2,
+        monitor="-loss",
     )
     try:
         trainer.run(resume=options.resume)

@@ -1,5 +1,7 @@
 """How well does a pretrained model fill gaps and tell true successors from random ones?"""
 
+import math
+
 import numpy as np
 
 from minillm import functional as F
@@ -70,3 +72,37 @@ def evaluate_baselines(
         right["word_overlap"] += int((overlap.predict(batch) == batch["next_sentence_label"]).sum())
         gaps, pairs = gaps + len(targets), pairs + len(labels)
     return {name: n / (pairs if name == "word_overlap" else gaps) for name, n in right.items()}
+
+
+def perplexity(mean_nats: float) -> float:
+    """exp(loss): a model this uncertain might as well throw a die with so many sides.
+
+    mean_nats: the mean of -log p over the tokens (a mean cross-entropy loss), at least 0; the
+    untrained model's is ln V and its perplexity V.  Raises ValueError for nan, a negative number,
+    and one of 700 and more, which is a sum, not a mean.
+    Source: Jelinek et al. 1977, "Perplexity: a measure of the difficulty of speech recognition".
+    """
+    if not 0 <= mean_nats < 700:
+        raise ValueError(
+            f"mean_nats={mean_nats}: the mean of -log p over the tokens expected, a number from 0 "
+            "on and far below 700"
+        )
+    return math.exp(mean_nats)
+
+
+def bits_per_byte(total_nats: float, total_bytes: int) -> float:
+    """total_nats / (ln 2 * total_bytes): comparable between tokenizers, as perplexity is not.
+
+    total_nats: the sum of -log p over the tokens of a text (mean loss * number of tokens);
+    total_bytes: the length of that text in UTF-8, len(text.encode()).  It is the size to which the
+    model would compress a byte of the text: 8 without any knowledge.  Raises ValueError for nats
+    that aren't a finite number from 0 on, and unless total_bytes is at least 1.
+    Source: Shannon 1948 (bits a symbol); Gao et al. 2020, "The Pile", section 3.1.
+    """
+    if not 0 <= total_nats < math.inf:
+        raise ValueError(
+            f"total_nats={total_nats}: the sum of -log p expected, a finite number from 0 on"
+        )
+    if not total_bytes >= 1:
+        raise ValueError(f"total_bytes={total_bytes}: the text's length in bytes expected, >= 1")
+    return total_nats / (math.log(2) * total_bytes)

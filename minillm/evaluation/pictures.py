@@ -6,15 +6,16 @@ from collections.abc import Sequence
 import numpy as np
 
 
-def _pyplot():
+def pyplot():
+    """matplotlib.pyplot, drawing into files; an ImportError that says how to get it."""
     try:
         import matplotlib
     except ImportError as error:
         raise ImportError("pictures need matplotlib: pip install 'minillm[lessons]'") from error
     matplotlib.use("Agg")  # draw into files: no screen is needed
-    from matplotlib import pyplot
+    from matplotlib import pyplot as module
 
-    return pyplot
+    return module
 
 
 def plot_pretraining(
@@ -27,7 +28,7 @@ def plot_pretraining(
     metrics: what the trainer wrote: dicts with "step" and "loss", or "step" and "validation_...".
     levels: name -> accuracy, drawn as dashed lines.
     """
-    plt = _pyplot()
+    plt = pyplot()
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
     steps = [m["step"] for m in metrics if "loss" in m]
     losses = np.array([m["loss"] for m in metrics if "loss" in m])
@@ -63,7 +64,7 @@ def plot_attention(
 
     attentions: for each layer an array (heads, L, L); tokens: the L labels.
     """
-    plt = _pyplot()
+    plt = pyplot()
     layers, heads = len(attentions), len(attentions[0])
     size = max(2.2, 0.14 * len(tokens))
     figure, axes = plt.subplots(

@@ -1,11 +1,16 @@
-"""evaluate_pretraining averages over gaps and pairs, whatever the size of the batches."""
+"""evaluate_pretraining averages over gaps and pairs, whatever the size of the batches.
+
+perplexity and bits_per_byte: the units in which a language model's loss is told.
+"""
+
+import math
 
 import numpy as np
 import pytest
 
 import minillm
 from minillm import functional as F
-from minillm.evaluation import evaluate_pretraining
+from minillm.evaluation import bits_per_byte, evaluate_pretraining, perplexity
 from minillm.models import BertConfig, BertForPreTraining
 
 
@@ -49,3 +54,29 @@ def test_nothing_to_ask_is_an_error(device):
     config = BertConfig.from_size("tiny", vocab_size=30)
     with pytest.raises(ValueError, match="no masked position"):
         evaluate_pretraining(BertForPreTraining(config).to(device), [])
+
+
+def test_perplexity_of_a_fair_die_is_its_number_of_sides():
+    assert perplexity(math.log(6)) == pytest.approx(6)
+    assert perplexity(0) == 1
+    # The mean of two tokens, one certain and one of four: 4 ** (1 / 2).
+    assert perplexity((0 + math.log(4)) / 2) == pytest.approx(2)
+
+
+def test_bits_per_byte_do_not_depend_on_the_tokenizer():
+    """A uniform model of bytes needs 8 bits, in whatever tokens it is told."""
+    text = "für 好".encode()
+    assert bits_per_byte(len(text) * math.log(256), len(text)) == pytest.approx(8)
+    assert bits_per_byte(math.log(2), 4) == pytest.approx(1 / 4)
+
+
+@pytest.mark.parametrize("wrong", [math.nan, -0.1, math.inf])
+def test_losses_that_are_none(wrong):
+    with pytest.raises(ValueError, match=f"mean_nats={wrong}"):
+        perplexity(wrong)
+    with pytest.raises(ValueError, match=f"total_nats={wrong}"):
+        bits_per_byte(wrong, 10)
+    with pytest.raises(ValueError, match="mean_nats=25000: the mean"):
+        perplexity(25_000)
+    with pytest.raises(ValueError, match="total_bytes=0"):
+        bits_per_byte(1.0, 0)

@@ -7,6 +7,13 @@ import sys
 import textwrap
 from pathlib import Path
 
+from minillm.data import (
+    embedded_labelled_reviews,
+    open_labelled,
+    stratified_sample,
+    train_test_split,
+)
+
 
 def arguments(name: str, description: str, add_options=None) -> argparse.Namespace:
     """The options that every lesson shares, and a lesson's own from `add_options(parser)`.
@@ -21,7 +28,7 @@ def arguments(name: str, description: str, add_options=None) -> argparse.Namespa
     parser.add_argument("--seed", type=_natural, default=0, help="of everything random")
     parser.add_argument("--out", type=Path, default=Path("runs") / name, help="folder for results")
     parser.add_argument(
-        "--data", type=Path, help="your own text: a .txt or .jsonl file, or a folder of text files"
+        "--data", type=Path, help="your own texts: a file or a folder, as the README says"
     )
     if add_options is not None:
         add_options(parser)
@@ -46,6 +53,43 @@ def positive(text: str) -> int:
     if value < 1:
         raise argparse.ArgumentTypeError(f"{value} is not positive, expected 1 or more")
     return value
+
+
+def number_or_all(text: str) -> int | None:
+    """An argparse type: an integer from 1, or None for "all"."""
+    return None if text == "all" else positive(text)
+
+
+def labelled_options(parser: argparse.ArgumentParser) -> None:
+    """What lessons about labelled texts need to know of a user's own (--data)."""
+    parser.add_argument("--test-data", type=Path, help="texts to judge by; else a fifth of --data")
+    parser.add_argument("--text-field", default="text", help="the column that holds the text")
+    parser.add_argument("--label-field", default="label", help="the column that holds the label")
+
+
+def labelled_data(options: argparse.Namespace, limit: int | None = None):
+    """The labelled texts of a lesson, (training, test), and a sentence about how they were split.
+
+    By default the embedded film reviews, four fifths and one fifth.  limit: so many texts at most.
+    """
+    if options.test_data is not None and options.data is None:
+        raise ValueError("--test-data needs --data, the texts to train on")
+    fields = options.text_field, options.label_field
+    data = open_labelled(options.data, *fields) if options.data else embedded_labelled_reviews()
+    if limit is not None and limit < len(data):
+        data = stratified_sample(data, limit, options.seed)
+    if options.test_data is not None:
+        test = open_labelled(options.test_data, *fields, data.label_names)
+        return data, test, f"Training texts: {options.data}. Test texts: {options.test_data}."
+    training, test = train_test_split(data, 0.2, seed=options.seed, groups=data.text_groups())
+    return (
+        training,
+        test,
+        (
+            f"{data.name}: four fifths to train on, one fifth to judge by, split at random within each "
+            f"class (seed {options.seed}); equal texts stay on one side."
+        ),
+    )
 
 
 def _check_writable(folder: Path) -> None:

@@ -31,6 +31,7 @@ from minillm.functional.attention import multi_head_attention, scaled_dot_produc
 from minillm.functional.convolution import conv1d, max_pool1d
 from minillm.functional.dropout import dropout
 from minillm.functional.embedding import embedding
+from minillm.functional.embedding_bag import embedding_bag
 from minillm.functional.linalg import linear, matmul
 from minillm.functional.loss import (
     binary_cross_entropy,

@@ -6,4 +6,10 @@ from minillm.models.bert import (
     BertModel,
     BertModelOutput,
 )
+from minillm.models.bert_classifier import BertForSequenceClassification
 from minillm.models.bert_config import BertConfig
+from minillm.models.network_classifier import NetworkClassifier
+from minillm.models.ngram_classifier import NGramClassifier
+from minillm.models.ngram_network import NGramNetwork, NGramNetworkClassifier
+from minillm.models.packaged import packaged_minilm
+from minillm.models.text_classifier import TextClassifier

@@ -82,14 +82,11 @@ def labelled_data(options: argparse.Namespace, limit: int | None = None):
         test = open_labelled(options.test_data, *fields, data.label_names)
         return data, test, f"Training texts: {options.data}. Test texts: {options.test_data}."
     training, test = train_test_split(data, 0.2, seed=options.seed, groups=data.text_groups())
-    return (
-        training,
-        test,
-        (
-            f"{data.name}: four fifths to train on, one fifth to judge by, split at random within each "
-            f"class (seed {options.seed}); equal texts stay on one side."
-        ),
+    how = (
+        f"{data.name}: four fifths to train on, one fifth to judge by, split at random within "
+        f"each class (seed {options.seed}); equal texts stay on one side."
     )
+    return training, test, how
 
 
 def _check_writable(folder: Path) -> None:

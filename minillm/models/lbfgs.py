@@ -55,10 +55,14 @@ def minimize_lbfgs(
         # Go a whole step, or half, a quarter, ... until f falls by a part of what the slope says.
         # The first p is -g, whose length says nothing yet: begin with a step of length 1.
         step = 1.0 if pairs else 1 / max(1.0, float(np.sqrt(g @ g)))
+        # Near the minimum f falls by less than it is rounded by: there the slope has to flatten.
+        rounding = 1e-14 * abs(value)
         while True:
             x_new = x + step * p
             value_new, g_new = function(x_new)
             if value_new <= value + 1e-4 * step * slope:
+                break
+            if value_new <= value + rounding and abs(g_new @ p) < 0.9 * abs(slope):
                 break
             step /= 2
             if step < 1e-12:  # as near as the precision of numbers allows

@@ -16,7 +16,6 @@ from minillm.training.classification import (
 from minillm.training.divergence import TrainingDiverged
 from minillm.training.early_stopping import EarlyStopping
 from minillm.training.interrupt import TrainingInterrupted
-from minillm.training.parallel import split_batches
 from minillm.training.parameter_groups import layerwise_groups, parameter_groups
 from minillm.training.progress import TIMING_FIELDS, read_metrics
 from minillm.training.run_folder import RunFolderInUse

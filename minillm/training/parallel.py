@@ -11,29 +11,11 @@ Meanwhile the BLAS library gets one thread: its own would fight with ours for th
 """
 
 import copy
-from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-import numpy as np
 from threadpoolctl import threadpool_limits
 
 from minillm.nn import Module, Parameter
-
-
-def split_batches(batches: Callable[[int], Mapping], parts: int) -> Callable[[int], dict]:
-    """Micro batches for accumulate=parts: number i is part i % parts of batch i // parts.
-
-    A part has every parts-th row of all arrays.  So the threads get texts of the same lengths
-    (batches differ more: while one thread works on a long one, the other would wait), and an
-    epoch has as many updates as it has batches.  A batch with fewer rows than parts leaves some
-    parts empty, which the Trainer passes over.
-    """
-
-    def part(index: int) -> dict[str, np.ndarray]:
-        batch = batches(index // parts)
-        return {n: np.ascontiguousarray(a[index % parts :: parts]) for n, a in batch.items()}
-
-    return part
 
 
 def replicate(model: Module) -> Module:

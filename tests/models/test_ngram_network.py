@@ -164,6 +164,7 @@ def test_ratios_that_can_not_be():
             NGramNetwork(ratio)
 
 
+@pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")  # NumPy says so, too
 def test_a_learning_rate_that_is_too_high():
     with pytest.raises(FloatingPointError, match="learning_rate=1e.300 is too high"):
         NGramNetworkClassifier.train(TEXTS, LABELS, NAMES, learning_rate=1e300, dropout=0.0)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from toy_run import split_batches
 
 import minillm
 from minillm import nn
@@ -21,7 +22,6 @@ from minillm.training import (
     classification_objective,
     classification_validation,
     layerwise_groups,
-    split_batches,
 )
 
 V, C = 20, 3

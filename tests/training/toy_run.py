@@ -135,3 +135,12 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+
+
+def split_batches(batches, parts):
+    """Micro batches: number i is part i % parts of batch i // parts, every parts-th row of it."""
+
+    def part(index):
+        return {n: a[index % parts :: parts].copy() for n, a in batches(index // parts).items()}
+
+    return part

@@ -1,31 +1,24 @@
 """Lesson 05 does what it says, in its short form, and answers mistakes with one line."""
 
+import functools
 import json
 import math
-import os
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
+from run_lesson import LESSONS, run_lesson
 
 from minillm.models import BertForPreTraining
 from minillm.text import WordPieceTokenizer
 
-LESSON = Path(__file__).parents[2] / "lessons" / "05_pretrain.py"
+LESSON = LESSONS / "05_pretrain.py"
 
 
-def run(*arguments, cwd):
-    return subprocess.run(
-        [sys.executable, str(LESSON), *map(str, arguments)],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        env={k: v for k, v in os.environ.items() if k != "MINILLM_TRACEBACK"},
-    )
+run = functools.partial(run_lesson, "05_pretrain")
 
 
 @pytest.fixture(scope="module")

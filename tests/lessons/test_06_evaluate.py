@@ -1,27 +1,16 @@
 """Lesson 06 in its short form: the table, the saved classifiers, own data, one-line errors."""
 
+import functools
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from run_lesson import run_lesson
 
 from minillm.models import TextClassifier
 
-LESSON = Path(__file__).parents[2] / "lessons" / "06_evaluate.py"
 MODELS = ("ngrams", "ngram-network", "average", "cnn", "lstm", "lstm-recipe")
 
-
-def run(*arguments, cwd):
-    return subprocess.run(
-        [sys.executable, str(LESSON), *map(str, arguments)],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        env={k: v for k, v in os.environ.items() if k != "MINILLM_TRACEBACK"},
-    )
+run = functools.partial(run_lesson, "06_evaluate")
 
 
 @pytest.fixture(scope="module")

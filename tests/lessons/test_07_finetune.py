@@ -1,31 +1,21 @@
 """Lesson 07 in its short form: with and without pretrained weights, own data, one-line errors."""
 
+import functools
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from run_lesson import run_lesson
 
 import minillm
 from minillm.models import BertConfig, BertModel, TextClassifier
 from minillm.text import WordPieceTokenizer
 
-LESSON = Path(__file__).parents[2] / "lessons" / "07_finetune.py"
 GOOD = ["一本好书，非常喜欢", "酒店很好，服务周到", "质量很好，值得购买", "很满意，下次再来"]
 BAD = ["太差了，很失望", "房间又脏又小", "质量很差，不要买", "服务态度恶劣"]
 
 
-def run(*arguments, cwd):
-    return subprocess.run(
-        [sys.executable, str(LESSON), *map(str, arguments)],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        env={k: v for k, v in os.environ.items() if k != "MINILLM_TRACEBACK"},
-    )
+run = functools.partial(run_lesson, "07_finetune")
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ run = functools.partial(run_lesson, "06_evaluate")
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lesson")
-    result = run("--quick", cwd=folder)
+    result = run("--quick", "--models", *MODELS, cwd=folder)
     assert result.returncode == 0, result.stderr
     return result.stdout, folder / "runs" / "06_evaluate"
 

@@ -19,12 +19,14 @@
 # | n-grams with naive-Bayes weights | near 92 %: hard to beat |
 # | averaged vectors, convolution, LSTM | 88 to 91 %, and slower |
 # | training loss near 0, validation loss rising | overfitting: stop earlier, or regularise |
+# | the classical LSTM recipe | 83 to 84 %, and far too sure of itself |
 # | broken: 50 % after an epoch | the learning rate, or labels that don't belong to the texts |
 # | broken: 99 % on the test texts | they were among the training texts |
 
 # %%
 import json
 import time
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -326,7 +328,9 @@ if options.data is None and "ngrams" in results:
     if limit:
         whole = whole.subset(np.arange(0, len(whole), len(whole) // limit))
     blocks = np.arange(len(whole)) // (10 if limit else 100)
-    block_training, block_test = train_test_split(whole, 0.2, seed=options.seed, groups=blocks)
+    with warnings.catch_warnings():  # of the few equal texts that lie far apart in the file
+        warnings.simplefilter("ignore")
+        block_training, block_test = train_test_split(whole, 0.2, seed=options.seed, groups=blocks)
     by_block = NGramClassifier.train(
         block_training.texts, block_training.labels, block_training.label_names
     )

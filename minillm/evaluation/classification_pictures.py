@@ -106,7 +106,7 @@ def plot_calibration(
         lower.stairs(rows / rows.sum(), edges)
     first = min(edges[np.flatnonzero(rows)[0]] for _, _, rows in bins.values())
     upper.set(ylabel="accuracy", title="calibration", ylim=(-0.02, 1.02))
-    upper.legend(loc="upper left")
+    upper.legend(loc="lower right")
     lower.set(xlabel="confidence", ylabel="part of rows", xlim=(first - 0.02, 1.02))
     figure.savefig(path, dpi=110)
     plt.close(figure)

@@ -11,6 +11,7 @@ from op_factory import assert_close, check_op, check_same, normal, seeds, shapes
 
 import minillm
 from minillm import functional as F
+from minillm.backend import leading_tiles
 
 
 def attention(q, k, v, mask, is_causal, scale):
@@ -241,3 +242,33 @@ def test_an_integer_mask_is_refused(device):
         F.scaled_dot_product_attention(x, x, x, mask)
     with pytest.raises(TypeError, match="int64.*bool"):
         F.multi_head_attention(minillm.tensor(np.ones((1, 2, 6)), device=device), 2, mask)
+
+
+@pytest.mark.parametrize("size", [1, 40, 90, 10_000])
+def test_scores_made_tile_by_tile_are_those_made_at_once(device, monkeypatch, size):
+    """Value and gradients, with a mask and dropout, for tiles of a head, of some, of everything."""
+    rng = np.random.default_rng(0)
+    qkv = rng.standard_normal((3, 5, 24))
+    mask = minillm.tensor(np.arange(5) < np.array([5, 3, 4])[:, None, None, None], device=device)
+
+    def attend(tile):
+        monkeypatch.setattr(
+            "minillm.functional.attention.leading_tiles", lambda P: leading_tiles(P, tile)
+        )
+        minillm.manual_seed(1)
+        x = minillm.tensor(qkv, requires_grad=True, device=device)
+        y = F.multi_head_attention(x, 4, mask, 0.3)
+        (y * y).sum().backward()
+        return y.numpy(), minillm.tensor(x.grad).numpy()
+
+    for tiled, whole in zip(attend(size), attend(10**9), strict=True):
+        np.testing.assert_allclose(tiled, whole, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (5, 3, 4), (2, 5, 3, 4), (2, 2, 5, 3, 4), (0, 2, 3, 4)])
+@pytest.mark.parametrize("size", [1, 12, 30, 61, 10_000])
+def test_tiles_hold_every_matrix_once(shape, size):
+    x = np.zeros(shape)
+    for tile in leading_tiles(x, size):
+        x[tile] += 1
+    assert (x == 1).all()

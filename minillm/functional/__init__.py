@@ -10,6 +10,7 @@ from minillm.functional.activation import (
     sigmoid,
     silu,
     softmax,
+    swiglu,
     tanh,
 )
 from minillm.functional.arithmetic import (
@@ -39,9 +40,10 @@ from minillm.functional.loss import (
     cross_entropy,
     mse_loss,
 )
-from minillm.functional.normalization import layer_norm
+from minillm.functional.normalization import layer_norm, rms_norm
 from minillm.functional.recurrent import lstm, rnn
 from minillm.functional.reduction import max, mean, sum, var
+from minillm.functional.rotary import rotary_angles, rotary_embedding
 from minillm.functional.shape import (
     broadcast_to,
     cat,

@@ -53,6 +53,35 @@ def silu(x):
 
 
 @differentiable
+def swiglu(gate, up):
+    """y = silu(gate) * up: one half of a layer opens and closes the other (Shazeer 2020).
+
+    gate and up of one shape.  With s = sigmoid(gate) and silu(gate) = gate s, whose derivative is
+    s + gate s (1 - s):    dgate = dy up (s + silu(gate) (1 - s)),    dup = dy silu(gate).
+    """
+    if gate.shape != up.shape:
+        raise ValueError(f"swiglu: gate {gate.shape} and up {up.shape} differ in shape")
+    y, s = _swiglu(gate, up)
+
+    def backward(dy):
+        return _swiglu_backward(dy, gate, up, s)
+
+    return y, backward
+
+
+@fuse
+def _swiglu(xp, gate, up):
+    s = 0.5 * xp.tanh(0.5 * gate) + 0.5
+    return gate * s * up, s
+
+
+@fuse
+def _swiglu_backward(xp, dy, gate, up, s):
+    silu = gate * s
+    return dy * up * (s + silu * (1 - s)), dy * silu
+
+
+@differentiable
 def gelu(x, approximate="none"):
     """y = x * Phi(x), Phi the standard normal distribution function (Hendrycks & Gimpel 2016).
 

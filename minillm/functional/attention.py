@@ -13,14 +13,22 @@ import math
 import numpy as np
 
 from minillm.autograd import differentiable
-from minillm.backend import array_module, leading_tiles
+from minillm.backend import BLOCK, array_module, leading_tiles
 from minillm.functional.arithmetic import unbroadcast
 from minillm.functional.dropout import keep_mask
+from minillm.grad_mode import is_grad_enabled
 
 
 @differentiable
 def scaled_dot_product_attention(
-    query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None
+    query,
+    key,
+    value,
+    attn_mask=None,
+    dropout_p=0.0,
+    is_causal=False,
+    scale=None,
+    enable_gqa=False,
 ):
     """softmax(query key^T * scale + mask) value.
 
@@ -28,13 +36,16 @@ def scaled_dot_product_attention(
     attn_mask, broadcast to (..., Lq, Lk): boolean, True where a query may look, or a float that is
     added to the scores (it gets no gradient).  is_causal: query i sees the keys 0..i.
     scale defaults to 1/sqrt(E).  A query that may look nowhere gets zeros.
+    enable_gqa: query has heads (..., h, Lq, E), key and value fewer (..., g, Lk, E), g a divisor of
+    h; query heads 0 .. h/g - 1 share the first key head, and so on (Ainslie et al. 2023).
     """
     if query.shape[-1] != key.shape[-1] or key.shape[-2] != value.shape[-2]:
         raise ValueError(
             f"attention: query {query.shape}, key {key.shape}, value {value.shape}: query and key "
             "need the same last axis, key and value the same number of positions"
         )
-    return _attend(query, key, value, attn_mask, dropout_p, is_causal, scale)
+    attend = _attend_in_groups if enable_gqa else _attend
+    return attend(query, key, value, attn_mask, dropout_p, is_causal, scale)
 
 
 @differentiable
@@ -66,6 +77,45 @@ def multi_head_attention(qkv, num_heads, attn_mask=None, dropout_p=0.0, is_causa
     return xp.ascontiguousarray(y.transpose(0, 2, 1, 3)).reshape(B, L, E), backward
 
 
+def _attend_in_groups(q, k, v, mask, dropout_p, is_causal, scale):
+    """Attention whose h query heads are g groups of r, each group with one key and value head.
+
+    The groups become an axis, (..., g, r, Lq, E) against (..., g, 1, Lk, E): broadcasting repeats
+    the keys without copying them, and undoing it adds up the gradients of the r heads.
+    """
+    (h, Lq, E), g = q.shape[-3:], k.shape[-3]
+    if v.shape[-3] != g or h % g:
+        raise ValueError(
+            f"attention: query {q.shape}, key {k.shape}, value {v.shape}: with enable_gqa key and "
+            "value need the same number of heads (axis -3), a divisor of the query's"
+        )
+    if g == h:
+        return _attend(q, k, v, mask, dropout_p, is_causal, scale)
+    if mask is not None:
+        _check_mask(mask, (*np.broadcast_shapes(q.shape[:-3], k.shape[:-3]), h, Lq, k.shape[-2]))
+    per_head = mask is not None and mask.ndim > 2 and mask.shape[-3] == h
+    if Lq == 1 and not per_head and not is_causal:
+        # A decoding step: the r heads of a group are as r queries to the same keys.
+        grouped = q.reshape(*q.shape[:-3], g, h // g, E)
+        y, attend_backward = _attend(grouped, k, v, mask, dropout_p, False, scale)
+    else:
+        grouped = q.reshape(*q.shape[:-3], g, h // g, Lq, E)
+        if per_head:
+            mask = mask.reshape(*mask.shape[:-3], g, h // g, *mask.shape[-2:])
+        elif mask is not None and mask.ndim > 2:
+            mask = mask[..., None, :, :]
+        y, attend_backward = _attend(
+            *(grouped, k[..., None, :, :], v[..., None, :, :]), mask, dropout_p, is_causal, scale
+        )
+    shape = (*y.shape[: y.ndim - (grouped.ndim - q.ndim) - 3], h, Lq, v.shape[-1])
+
+    def backward(dy):
+        dq, dk, dv = attend_backward(dy.reshape(y.shape))
+        return dq.reshape(q.shape), dk.reshape(k.shape), dv.reshape(v.shape)
+
+    return y.reshape(shape), backward
+
+
 def _attend(q, k, v, mask, dropout_p, is_causal, scale):
     """Y and its backward on plain arrays; P and dP are stored as [key, query].
 
@@ -74,6 +124,9 @@ def _attend(q, k, v, mask, dropout_p, is_causal, scale):
     """
     xp = array_module(q)
     scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
+    if not (is_grad_enabled() or is_causal or dropout_p):
+        if q.size // max(1, q.shape[-1]) * k.shape[-2] <= BLOCK:
+            return _attend_at_once(xp, q, k, v, mask, scale), None
     shape_of = q, k, v  # the gradients get their shapes
     leading = np.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
     q, k, v = (xp.broadcast_to(x, leading + x.shape[-2:]) for x in (q, k, v))
@@ -127,6 +180,19 @@ def _attend(q, k, v, mask, dropout_p, is_causal, scale):
         return tuple(map(unbroadcast, (dq, dk, dv), shape_of))
 
     return y, backward
+
+
+def _attend_at_once(xp, q, k, v, mask, scale):
+    """Y alone, in as few calls as can be: for small scores, such as those of a decoding step."""
+    S = k @ (xp.ascontiguousarray(q.swapaxes(-1, -2)) * scale)  # (..., Lk, Lq)
+    if mask is not None:
+        leading = np.broadcast_shapes(S.shape[:-2], v.shape[:-2])
+        _check_mask(mask, (*leading, S.shape[-1], S.shape[-2]))
+        maskT = mask.swapaxes(-1, -2) if mask.ndim > 1 else mask[:, None]
+        penalty = _penalty(xp, maskT, q.dtype) if mask.dtype == bool else maskT
+        S = S + penalty.astype(S.dtype, copy=False)
+    _softmax_over_keys(xp, S, masked=mask is not None)
+    return S.swapaxes(-1, -2) @ v
 
 
 def _penalty(xp, allowed, dtype):

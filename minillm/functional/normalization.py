@@ -1,6 +1,8 @@
-"""Layer normalisation (Ba, Kiros & Hinton 2016)."""
+"""Layer normalisation (Ba, Kiros & Hinton 2016) and its simpler form, RMSNorm."""
 
 import math
+
+import numpy as np
 
 from minillm.autograd import differentiable
 from minillm.backend import array_module
@@ -20,14 +22,8 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
         dxhat_i / dx_j = rstd ([i = j] - 1/n - xhat_i xhat_j / n)
         dx = rstd (g - mean(g) - xhat mean(g xhat))
     """
-    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-    if x.shape[x.ndim - len(shape) :] != shape:
-        raise ValueError(f"layer_norm: the last axes of {x.shape} are not {shape}")
-    for name, parameter in (("weight", weight), ("bias", bias)):
-        if parameter is not None and parameter.shape != shape:
-            raise ValueError(f"layer_norm: {name} has shape {parameter.shape}, expected {shape}")
+    n = _row_length("layer_norm", x, normalized_shape, weight=weight, bias=bias)
     xp = array_module(x)
-    n = math.prod(shape)
     # A product with a vector of 1/n is the mean of each row, several times faster than mean(-1).
     average = xp.full((n, 1), 1 / n, x.dtype)
     xhat = x.reshape(-1, n)  # (N, n)
@@ -51,3 +47,53 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
         return dx.reshape(x.shape), None, dweight, dbias
 
     return y.reshape(x.shape), backward
+
+
+@differentiable
+def rms_norm(x, normalized_shape, weight=None, eps=None):
+    """y = xhat * weight, xhat = x / sqrt(mean(x^2) + eps), over the last axes (Zhang & Sennrich
+    2019).
+
+    x (..., *normalized_shape), weight (*normalized_shape).  Layer normalisation without the mean
+    and the bias.  eps defaults to the dtype's machine epsilon, as in PyTorch.  Kept for the
+    gradient: rstd = 1/sqrt(mean(x^2) + eps), one number a row; xhat is made again from x.
+
+    The gradient of one row of n values, with g = dy * weight = dL/dxhat:
+        xhat_i = x_i rstd          d rstd / dx_j = -rstd^2 xhat_j / n
+        dxhat_i / dx_j = rstd ([i = j] - xhat_i xhat_j / n)
+        dx = rstd (g - xhat mean(g xhat))
+    """
+    n = _row_length("rms_norm", x, normalized_shape, weight=weight)
+    xp = array_module(x)
+    eps = float(np.finfo(x.dtype).eps) if eps is None else eps
+    average = xp.full((n, 1), 1 / n, x.dtype)
+    rows = x.reshape(-1, n)  # (N, n)
+    rstd = 1 / xp.sqrt((rows * rows) @ average + eps)  # (N, 1)
+    y = rows * rstd
+    if weight is not None:
+        y *= weight.reshape(n)
+
+    def backward(dy):
+        dy = dy.reshape(-1, n)
+        xhat = rows * rstd
+        g = dy if weight is None else dy * weight.reshape(n)
+        mean = (g * xhat) @ average  # (N, 1)
+        ones = xp.ones(len(dy), dy.dtype)
+        dweight = None if weight is None else (ones @ (dy * xhat)).reshape(weight.shape)
+        xhat *= mean
+        dx = g - xhat
+        dx *= rstd
+        return dx.reshape(x.shape), None, dweight
+
+    return y.reshape(x.shape), backward
+
+
+def _row_length(function, x, normalized_shape, **parameters) -> int:
+    """How many values are normalised together; ValueError if x or a parameter doesn't fit."""
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    if x.shape[x.ndim - len(shape) :] != shape:
+        raise ValueError(f"{function}: the last axes of {x.shape} are not {shape}")
+    for name, parameter in parameters.items():
+        if parameter is not None and parameter.shape != shape:
+            raise ValueError(f"{function}: {name} has shape {parameter.shape}, expected {shape}")
+    return math.prod(shape)

@@ -8,6 +8,11 @@ from minillm.models.bert import (
 )
 from minillm.models.bert_classifier import BertForSequenceClassification
 from minillm.models.bert_config import BertConfig
+from minillm.models.causal import CausalLMOutput, DecoderOutput
+from minillm.models.gpt import GPTForCausalLM, GPTModel
+from minillm.models.gpt_config import GPTConfig
+from minillm.models.llama import LlamaForCausalLM, LlamaModel
+from minillm.models.llama_config import LlamaConfig
 from minillm.models.network_classifier import NetworkClassifier
 from minillm.models.ngram_classifier import NGramClassifier
 from minillm.models.ngram_network import NGramNetwork, NGramNetworkClassifier

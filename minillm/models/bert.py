@@ -110,6 +110,7 @@ class BertModel(PretrainedModel):
     """The encoder: hidden states for every position, and a pooled vector of the first ([CLS])."""
 
     config_class = BertConfig
+    base_prefix = "bert."
 
     def __init__(self, config: BertConfig):
         super().__init__(config)

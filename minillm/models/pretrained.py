@@ -7,6 +7,7 @@ names to those in the file.
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +20,30 @@ from minillm.backend import device_of
 from minillm.files import atomic_write
 
 NameTable = dict[str, str | tuple[str, ...]]
+
+
+class Transposed(str):
+    """A name in a file that holds the matrix transposed."""
+
+
 _FLOATS = {"F16": np.float16, "F32": np.float32, "F64": np.float64}
 # Written by Hugging Face besides the parameters: copies of tied weights, and constants.
-_IGNORED_NAMES = (
-    "cls.predictions.decoder.weight",
-    "cls.predictions.decoder.bias",
-    "embeddings.position_ids",
-    "bert.embeddings.position_ids",
+_IGNORED_NAMES = re.compile(
+    r"cls\.predictions\.decoder\.(weight|bias)|(bert\.)?embeddings\.position_ids"
+    r"|(transformer\.)?h\.\d+\.attn\.(bias|masked_bias)"  # GPT-2's causal mask
+    r"|(model\.)?(layers\.\d+\.self_attn\.)?rotary_emb\.inv_freq"
 )
 
 
 class PretrainedModel(nn.Module):
     """A Module that is saved to and opened from a folder.  Subclasses give `config_class` (with
     `from_dict` and `to_json`), the attribute `config`, and `hugging_face_names(config)`.
+
+    base_prefix: how a file saved with heads begins the names of the part without ("bert.").
     """
 
     config_class: type
+    base_prefix = ""
     config: Any
 
     def __init__(self, config):
@@ -79,7 +88,10 @@ class PretrainedModel(nn.Module):
         model = cls(config)
         tensors = read_safetensors(folder / "model.safetensors")
         table = cls.hugging_face_names(config)
-        tensors = _with_our_prefix(_modern_names(tensors), table)
+        tensors = _modern_names(tensors)
+        if getattr(config, "tie_word_embeddings", False):
+            tensors.pop("lm_head.weight", None)  # a copy of the embeddings
+        tensors = _with_our_prefix(tensors, table, cls.base_prefix)
         try:
             model.load_state_dict(from_hugging_face(tensors, table))
         except (ValueError, KeyError, RuntimeError) as error:
@@ -100,6 +112,8 @@ def to_hugging_face(state: dict, table: dict) -> dict[str, np.ndarray]:
         if isinstance(theirs, tuple):
             parts = np.split(array, len(theirs))
             result |= {t: np.ascontiguousarray(p) for t, p in zip(theirs, parts, strict=True)}
+        elif isinstance(theirs, Transposed):
+            result[str(theirs)] = np.ascontiguousarray(array.T)
         else:
             result[theirs] = array
     return result
@@ -116,6 +130,8 @@ def from_hugging_face(tensors: dict[str, np.ndarray], table: dict) -> dict[str, 
             raise ValueError(f"{missing[0]} is missing")
         arrays = [tensors.pop(name) for name in parts]
         state[ours] = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+        if isinstance(theirs, Transposed):
+            state[ours] = state[ours].T
     return state | tensors
 
 
@@ -158,20 +174,27 @@ def _modern_names(tensors: dict) -> dict:
     """Old files call LayerNorm's weight and bias gamma and beta, and hold copies and constants."""
     renamed = {}
     for name, array in tensors.items():
-        if name in _IGNORED_NAMES:
+        if _IGNORED_NAMES.fullmatch(name):
             continue
         name = name.replace("LayerNorm.gamma", "LayerNorm.weight")
         renamed[name.replace("LayerNorm.beta", "LayerNorm.bias")] = array
     return renamed
 
 
-def _with_our_prefix(tensors: dict, table: dict) -> dict:
-    """An encoder opens a file saved with heads, whose encoder names begin with `bert.`."""
+def _with_our_prefix(tensors: dict, table: dict, prefix: str) -> dict:
+    """A model without heads opens a file saved with them, whose names begin with the prefix; a
+    model with a head opens a file saved without, if the head is tied.
+    """
     expected = next(name for name in table.values() if isinstance(name, str))
-    if expected in tensors or f"bert.{expected}" not in tensors:
+    if not prefix or expected in tensors:
         return tensors
-    return {
-        name.removeprefix("bert."): array
-        for name, array in tensors.items()
-        if name.startswith("bert.")
-    }
+    if prefix + expected in tensors:
+        return {
+            name.removeprefix(prefix): array
+            for name, array in tensors.items()
+            if name.startswith(prefix)
+        }
+    if expected.startswith(prefix) and expected.removeprefix(prefix) in tensors:
+        heads = [name for name in table.values() if not str(name).startswith(prefix)]
+        return {n if n in heads else prefix + n: array for n, array in tensors.items()}
+    return tensors

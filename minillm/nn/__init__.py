@@ -10,6 +10,6 @@ from minillm.nn.embedding import Embedding
 from minillm.nn.linear import Linear
 from minillm.nn.loss import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, MSELoss
 from minillm.nn.module import Module, Parameter
-from minillm.nn.normalization import LayerNorm
+from minillm.nn.normalization import LayerNorm, RMSNorm
 from minillm.nn.recurrent import LSTM, RNN
 from minillm.nn.transformer import TransformerEncoder, TransformerEncoderLayer

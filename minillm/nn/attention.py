@@ -90,7 +90,7 @@ class MultiheadAttention(Module):
             parts = F.split(qkv, E, -1) if to_itself else self._project(query, key, value)
             q, k, v = (self._to_heads(part) for part in parts)  # (B, h, L, D)
             if need_weights:
-                output, weights = _attend_visibly(q, k, v, mask, dropout, is_causal)
+                output, weights = attend_visibly(q, k, v, mask, dropout, is_causal)
             else:
                 output = F.scaled_dot_product_attention(q, k, v, mask, dropout, is_causal)
                 weights = None
@@ -176,7 +176,7 @@ def _mask_array(name, mask):
     return mask
 
 
-def _attend_visibly(q, k, v, mask, dropout, is_causal):
+def attend_visibly(q, k, v, mask, dropout, is_causal):
     """Attention step by step, with its weights: what `F.scaled_dot_product_attention` fuses.
 
     q (B, h, Lq, D), k and v (B, h, Lk, D) -> (B, h, Lq, D) and (B, h, Lq, Lk).

@@ -52,6 +52,27 @@ def test_elementwise_activations(device, name, shape, seed, scale):
     check_op(op, x, device=device, expected=by_element(formula, x))
 
 
+@given(shape=shapes(min_side=0), seed=seeds, scale=st.sampled_from([1.0, 5.0]))
+def test_swiglu(device, shape, seed, scale):
+    gate, up = normal(seed, shape, shape)
+    gate = np.asarray(scale * gate)
+    expected = by_element(lambda g, u: g * logistic(g) * u, gate, up)
+    check_op(F.swiglu, gate, up, device=device, expected=expected)
+    check_same(F.swiglu, lambda gate, up: F.silu(gate) * up, gate, up, device=device)
+
+
+def test_swiglu_block_by_block_is_swiglu_at_once(device):
+    """More elements than one block of the fused loop holds."""
+    gate, up = normal(0, (3, BLOCK // 2 + 1), (3, BLOCK // 2 + 1))
+    check_same(F.swiglu, lambda gate, up: F.silu(gate) * up, gate, up, device=device)
+
+
+def test_swiglu_of_two_shapes_is_refused(device):
+    gate, up = (minillm.tensor(np.ones(n), device=device) for n in (3, 1))
+    with pytest.raises(ValueError, match=r"swiglu: gate \(3,\) and up \(1,\)"):
+        F.swiglu(gate, up)
+
+
 def test_relu_has_gradient_zero_at_its_kink(device):
     x = minillm.tensor([-1.0, 0.0, 2.0], requires_grad=True, device=device)
     y = F.relu(x)

@@ -56,7 +56,7 @@ def test_scaled_dot_product_attention(device, data, seed):
     Lq, Lk, E, Ev = (data.draw(st.integers(1, 3)) for _ in range(4))
     qb, kb, vb = batches.input_shapes
     q, k, v = normal(seed, (*qb, Lq, E), (*kb, Lk, E), (*vb, Lk, Ev))
-    mask = data.draw(masks((*np.broadcast_shapes(qb, kb), Lq, Lk), seed))
+    mask = data.draw(masks((*np.broadcast_shapes(qb, kb, vb), Lq, Lk), seed))
     is_causal = data.draw(st.booleans())
     scale = data.draw(st.sampled_from([None, 0.3]))
     # A float mask is no leaf: it gets no gradient.
@@ -176,6 +176,45 @@ def test_a_float64_mask_leaves_float32_scores_in_float32(device):
     q = minillm.tensor(normal(0, (3, 2)), dtype=np.float32, device=device)
     mask = minillm.tensor(normal(1, (3, 3)), dtype=np.float64, device=device)
     assert F.scaled_dot_product_attention(q, q, q, mask).dtype == np.float32
+
+
+@st.composite
+def grouped_cases(draw):
+    groups, each = draw(st.integers(1, 3)), draw(st.integers(1, 3))
+    Lq, Lk = draw(st.sampled_from([(1, 1), (1, 4), (2, 3), (3, 3)]))
+    return draw(shapes(max_dims=1, max_side=2)), groups, groups * each, Lq, Lk
+
+
+@given(case=grouped_cases(), is_causal=st.booleans(), data=st.data(), seed=seeds)
+def test_grouped_queries_equal_repeated_keys_and_values(device, case, is_causal, data, seed):
+    batch, groups, heads, Lq, Lk = case
+    q, k, v = normal(seed, (*batch, heads, Lq, 3), (*batch, groups, Lk, 3), (*batch, groups, Lk, 2))
+    mask = data.draw(masks((*batch, heads, Lq, Lk), seed))
+    on_device = None if mask is None else minillm.backend.get_device(device).from_numpy(mask)
+    repeated = (np.repeat(x, heads // groups, axis=-3) for x in (k, v))
+    check_op(
+        lambda q, k, v: F.scaled_dot_product_attention(
+            q, k, v, on_device, is_causal=is_causal, enable_gqa=True
+        ),
+        *(q, k, v),
+        device=device,
+        expected=attention(q, *repeated, mask, is_causal, 1 / math.sqrt(3)),
+    )
+
+
+def test_heads_that_do_not_group_are_named(device):
+    def ones(*shape):
+        return minillm.tensor(np.ones(shape), device=device)
+
+    for heads, kv, values in [(3, 2, 2), (4, 2, 4), (2, 4, 4)]:
+        with pytest.raises(ValueError, match="number of heads"):
+            F.scaled_dot_product_attention(
+                *(ones(1, heads, 2, 3), ones(1, kv, 2, 3), ones(1, values, 2, 3)), enable_gqa=True
+            )
+    mask = minillm.tensor(np.ones((3, 2, 2), bool), device=device)
+    with pytest.raises(ValueError, match=r"attn_mask \(3, 2, 2\).*\(1, 4, 2, 2\)"):
+        q, k = ones(1, 4, 2, 3), ones(1, 2, 2, 3)
+        F.scaled_dot_product_attention(q, k, k, mask, enable_gqa=True)
 
 
 def seeded(function, *args, **kwargs):

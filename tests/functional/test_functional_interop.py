@@ -187,6 +187,18 @@ def test_layer_norm(device, shape):
     )
 
 
+@pytest.mark.parametrize("shape", [(4,), (3, 4)])
+@pytest.mark.parametrize("eps", [None, 1e-3])
+def test_rms_norm(device, shape, eps):
+    x, weight = normal(0, (2, 3, 4), shape)
+    compare(
+        device,
+        lambda x, w: F.rms_norm(x, shape, w, eps),
+        lambda x, w: TF.rms_norm(x, shape, w, eps),
+        *(x, weight),
+    )
+
+
 @pytest.mark.parametrize(
     "stride, padding, dilation, groups", [(1, 0, 1, 1), (2, 3, 2, 2), (3, 1, 1, 4)]
 )
@@ -234,6 +246,18 @@ def test_causal_attention(device, keys):
         lambda *qkv: F.scaled_dot_product_attention(*qkv, is_causal=True),
         lambda *qkv: TF.scaled_dot_product_attention(*qkv, is_causal=True),
         *normal(0, (2, 4, 5), (2, keys, 5), (2, keys, 3)),
+    )
+
+
+@pytest.mark.parametrize("is_causal", [False, True])
+@pytest.mark.parametrize("heads", [4, 6])
+def test_grouped_attention(device, heads, is_causal):
+    options = {"is_causal": is_causal, "enable_gqa": True}
+    compare(
+        device,
+        lambda *qkv: F.scaled_dot_product_attention(*qkv, **options),
+        lambda *qkv: TF.scaled_dot_product_attention(*qkv, **options),
+        *normal(0, (2, heads, 3, 5), (2, 2, 3, 5), (2, 2, 3, 4)),
     )
 
 

@@ -1,4 +1,4 @@
-"""layer_norm: row by row in Python, against its composition, at its extremes."""
+"""layer_norm and rms_norm: row by row in Python, against its composition, at its extremes."""
 
 import math
 
@@ -84,3 +84,65 @@ def test_shapes_that_do_not_fit_are_named(device):
         F.layer_norm(x, 3, minillm.tensor(np.ones(2), device=device))
     with pytest.raises(ValueError, match=r"bias.*\(6,\).*\(3,\)"):
         F.layer_norm(x, [3], None, minillm.tensor(np.ones(6), device=device))
+
+
+def divided_by_root_mean_square(row, eps):
+    scale = math.sqrt(math.fsum(v * v for v in row) / len(row) + eps)
+    return [v / scale for v in row]
+
+
+@given(case=layer_norm_cases(), eps=st.sampled_from([1e-5, 1e-2]), seed=seeds)
+def test_rms_norm(device, case, eps, seed):
+    batch, shape, has_weight, _ = case
+    x, weight = normal(seed, (*batch, *shape), shape)
+    rows = x.reshape(-1, math.prod(shape)).tolist()
+    expected = np.reshape([divided_by_root_mean_square(row, eps) for row in rows], x.shape)
+    expected = expected * weight if has_weight else expected
+
+    def composed(x, *weight):
+        axes = tuple(range(-len(shape), 0))
+        y = x / F.sqrt((x * x).mean(axes, True) + eps)
+        return y * weight[0] if weight else y
+
+    arguments = [x, *[weight] * has_weight]
+    check_op(
+        lambda x, *weight: F.rms_norm(x, shape, weight[0] if weight else None, eps),
+        *arguments,
+        device=device,
+        expected=expected,
+        # One value: the row is almost its sign, too steep for differences with a fixed step.
+        gradient=math.prod(shape) > 1,
+        tolerance32=2e-4,
+    )
+    if math.prod(shape) > 1:
+        check_same(
+            lambda x, *weight: F.rms_norm(x, shape, weight[0] if weight else None, eps),
+            composed,
+            *arguments,
+            device=device,
+            tolerance=1e-8,
+        )
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_rms_norm_without_eps_takes_the_epsilon_of_the_dtype(device, dtype):
+    eps = float(np.finfo(dtype).eps)
+    x = minillm.tensor(math.sqrt(eps) * normal(0, (2, 3)), dtype=dtype, device=device)
+    np.testing.assert_array_equal(F.rms_norm(x, 3).numpy(), F.rms_norm(x, 3, None, eps).numpy())
+    assert np.abs(F.rms_norm(x, 3).numpy()).max() < 1.5  # not 1.7: eps is as large as the values
+
+
+def test_a_row_of_zeros_stays_zero_with_a_finite_gradient(device):
+    x = minillm.tensor(np.zeros((2, 4)), requires_grad=True, device=device)
+    y = F.rms_norm(x, 4)
+    np.testing.assert_array_equal(y.numpy(), np.zeros((2, 4)))
+    y.sum().backward()
+    assert np.isfinite(to_host(x.grad)).all()
+
+
+def test_shapes_that_do_not_fit_rms_norm_are_named(device):
+    x = minillm.tensor(np.ones((2, 3)), device=device)
+    with pytest.raises(ValueError, match=r"rms_norm.*\(2, 3\).*\(4,\)"):
+        F.rms_norm(x, 4)
+    with pytest.raises(ValueError, match=r"rms_norm: weight.*\(2,\).*\(3,\)"):
+        F.rms_norm(x, 3, minillm.tensor(np.ones(2), device=device))

@@ -69,6 +69,8 @@ SIMPLE = [
     ("LayerNorm", ((5, 3), 1e-3), {}, [normal(0, (2, 5, 3))]),
     ("LayerNorm", (3,), {"bias": False}, [normal(0, (2, 5, 3))]),
     ("LayerNorm", (3,), {"elementwise_affine": False}, [normal(0, (2, 5, 3))]),
+    ("RMSNorm", ((5, 3), 1e-3), {}, [normal(0, (2, 5, 3))]),
+    ("RMSNorm", (3,), {"elementwise_affine": False}, [normal(0, (2, 5, 3))]),
     ("Conv1d", (4, 6, 3, 2, 1, 2, 2), {}, [normal(0, (2, 4, 9))]),
     ("Conv1d", (4, 6, 2), {"bias": False}, [normal(0, (2, 4, 9))]),
     ("MaxPool1d", (3,), {}, [normal(0, (2, 4, 10))]),
@@ -244,8 +246,8 @@ def test_a_sequential_of_everything_moves_back_to_pytorch(device):
 @pytest.mark.parametrize(
     ("name", "args"),
     [("Linear", (50, 60)), ("Conv1d", (8, 60, 5)), ("LSTM", (20, 50)), ("RNN", (20, 50)),
-     ("Embedding", (100, 50)), ("LayerNorm", (50,)), ("MultiheadAttention", (60, 4)),
-     ("TransformerEncoderLayer", (48, 4, 64))],
+     ("Embedding", (100, 50)), ("LayerNorm", (50,)), ("RMSNorm", (50,)),
+     ("MultiheadAttention", (60, 4)), ("TransformerEncoderLayer", (48, 4, 64))],
 )  # fmt: skip
 def test_initial_values_are_distributed_as_pytorchs(name, args):
     """For each parameter the same spread and the same largest value, up to chance."""

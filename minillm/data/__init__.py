@@ -8,18 +8,17 @@ For pretraining: corpus sources, the held-out split, sentence pairs, masks, padd
     batches = PretrainingBatches(encoded, tokenizer, batch_size=64, max_length=128)
     batches.batch(0)["input_ids"]                              # [64, up to 128]
 
-For classifiers: labelled texts, stratified splits, padding.  `python -m minillm.data.download`
-(or `from minillm.data.download import download`) fetches well-known sets.
+For word vectors: words, their counts, pairs of neighbours, negative samples.
 
-    data = open_labelled("reviews.csv")                        # or embedded_labelled_reviews()
-    training, test = train_test_split(data, test_size=0.2, seed=0)
-    ids = [truncate(tokenizer.encode(text).ids, 128) for text in training.texts]
-    batches = LabelledBatches(ids, training.labels, batch_size=32)
+    vocabulary = WordCounts.count(map(split_words, texts), min_count=5)
+    ids, offsets = vocabulary.encode(map(split_words, texts))
+    centers, contexts = skip_gram_pairs(ids, offsets, window=5, generator=generator)
 
 Plain NumPy: nothing here knows of tensors or gradients.
 """
 
 from minillm.data.batches import PretrainingBatches
+from minillm.data.cooccurrence import Cooccurrences, count_cooccurrences
 from minillm.data.corpus import Corpus, Documents, JsonLines, TextFile, TextFolder, open_corpus
 from minillm.data.encoded import EncodedCorpus, encode_corpus
 from minillm.data.labelled import LabelledTexts, open_labelled
@@ -30,9 +29,18 @@ from minillm.data.reviews import embedded_labelled_reviews, embedded_reviews
 from minillm.data.split import document_key, is_held_out, split_documents
 from minillm.data.stratified import stratified_folds, stratified_sample, train_test_split
 from minillm.data.truncate import truncate, windows
+from minillm.data.word_pairs import (
+    NegativeSampler,
+    WordCounts,
+    keep_probability,
+    skip_gram_pairs,
+    split_words,
+    subsample,
+)
 
 __all__ = [
     "IGNORED",
+    "Cooccurrences",
     "Corpus",
     "Documents",
     "EncodedCorpus",
@@ -40,21 +48,28 @@ __all__ = [
     "LabelledBatches",
     "LabelledTexts",
     "Masking",
+    "NegativeSampler",
     "PairPlan",
     "PretrainingBatches",
     "TextFile",
     "TextFolder",
+    "WordCounts",
+    "count_cooccurrences",
     "document_key",
     "embedded_labelled_reviews",
     "embedded_reviews",
     "encode_corpus",
     "is_held_out",
+    "keep_probability",
     "open_corpus",
     "open_labelled",
     "plan_pairs",
+    "skip_gram_pairs",
     "split_documents",
+    "split_words",
     "stratified_folds",
     "stratified_sample",
+    "subsample",
     "train_test_split",
     "truncate",
     "windows",

@@ -38,3 +38,8 @@ from minillm.evaluation.ranking import (
     roc_curve,
 )
 from minillm.evaluation.report import classification_report
+from minillm.evaluation.word_vectors import (
+    evaluate_word_analogies,
+    evaluate_word_pairs,
+    spearman,
+)

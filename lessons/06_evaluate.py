@@ -50,7 +50,7 @@ from minillm.evaluation.classification_pictures import (
     plot_learning_curves,
     plot_roc,
 )
-from minillm.lessons import arguments, labelled_data, labelled_options, say, table
+from minillm.lessons import arguments, labelled_data, labelled_options, pictures, say, table
 from minillm.models import NGramClassifier, NGramNetworkClassifier
 from minillm.models.presets import PRESETS
 from minillm.training import Trainer, classification_objective, classification_validation
@@ -448,9 +448,12 @@ if C == 2:
     plot_roc(test.labels, scores, options.out / "roc.png")
 plot_calibration(test.labels, probabilities, options.out / "calibration.png")
 plot_fitting(fitting, options.out / "fitting.png")
+drawn = ["confusion", "calibration", "fitting"] + ["roc"] * (C == 2)
+drawn += ["learning_curve"] * bool(curve)
+pictures(*(options.out / f"{name}.png" for name in drawn))
 say(
     f"Saved: a folder for each classifier in {options.out} "
-    "(TextClassifier.from_pretrained opens them), results.json, and the pictures."
+    "(TextClassifier.from_pretrained opens them) and results.json."
 )
 
 # %% [markdown]
@@ -468,5 +471,11 @@ say(
 #
 # ## Exercise
 #
-# Take the texts that all classifiers get wrong and label ten of them yourself, without looking at
-# the label. How often do you agree with it? That is a ceiling no classifier can honestly pass.
+# `lessons/exercises/ex06_evaluate.py` has functions to fill in: precision, recall and F1, the AUC,
+# a stratified split, the bootstrap, McNemar's test, the calibration error. Grade yourself with
+#
+#     python -m pytest tests/exercises -k ex06
+#
+# An experiment besides: take the texts that all classifiers get wrong and label ten of them
+# yourself, without looking at the label. How often do you agree with it? That is a ceiling no
+# classifier can honestly pass.

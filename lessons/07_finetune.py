@@ -41,6 +41,7 @@ from minillm.lessons import (
     labelled_data,
     labelled_options,
     number_or_all,
+    pictures,
     positive,
     say,
     table,
@@ -359,6 +360,7 @@ for start in starts:
     rows.append((names[start], *cells, f"{seconds / 60:.1f}"))
 table(rows, ("accuracy, by labelled examples", *(f"{n:,}" for n in counts), "minutes"))
 plot_learning_curves(curves, options.out / "learning_curves.png")
+pictures(options.out / "learning_curves.png")
 
 # %% [markdown]
 # What came out of the default run (two cores of a Xeon with AVX-512; accuracy and interval):
@@ -403,10 +405,7 @@ print(
         few_test.labels, classifier.predict(few_test.texts), target_names=few_test.label_names
     )
 )
-say(
-    f"Saved: {folder} (the classifier), {options.out / 'learning_curves.png'}, {results_file} "
-    "(each network and draw)."
-)
+say(f"Saved: {folder} (the classifier) and {results_file} (each network and draw).")
 
 # %% [markdown]
 # ## Questions
@@ -423,5 +422,12 @@ say(
 #
 # ## Exercise
 #
-# Fine-tune on other labelled texts (`--data my.csv`, columns `text` and `label`), and find the
-# number of examples from which on lesson 06's n-grams beat the pretrained network. Is there one?
+# `lessons/exercises/ex07_finetune.py` has functions to fill in: head and tail of a text, batches,
+# pooling with a mask and its gradient, freezing, layer-wise rates, class weights, early stopping.
+# Grade yourself with
+#
+#     python -m pytest tests/exercises -k ex07
+#
+# An experiment besides: fine-tune on other labelled texts (`--data my.csv`, columns `text` and
+# `label`), and find the number of examples from which on lesson 06's n-grams beat the pretrained
+# network. Is there one?

@@ -2,13 +2,18 @@
 
 import argparse
 import os
+import shlex
 import signal
 import sys
 import textwrap
 from pathlib import Path
 
 from minillm.data import (
+    Corpus,
+    Documents,
     embedded_labelled_reviews,
+    embedded_reviews,
+    open_corpus,
     open_labelled,
     stratified_sample,
     train_test_split,
@@ -18,7 +23,8 @@ from minillm.data import (
 def arguments(name: str, description: str, add_options=None) -> argparse.Namespace:
     """The options that every lesson shares, and a lesson's own from `add_options(parser)`.
 
-    In a notebook there is no command line: every option then has its default.
+    In a notebook there is no command line: the environment variable MINILLM_OPTIONS stands for it
+    (`MINILLM_OPTIONS="--quick" jupyter lab`); without it every option has its default.
     Errors that a user can mend end the program with one line instead of a traceback (which
     MINILLM_TRACEBACK=1 brings back).
     """
@@ -32,12 +38,16 @@ def arguments(name: str, description: str, add_options=None) -> argparse.Namespa
     )
     if add_options is not None:
         add_options(parser)
-    in_notebook = "ipykernel" in sys.modules
-    if not in_notebook and not os.environ.get("MINILLM_TRACEBACK"):
+    words = shlex.split(os.environ.get("MINILLM_OPTIONS", "")) if _in_notebook() else None
+    if not _in_notebook() and not os.environ.get("MINILLM_TRACEBACK"):
         sys.excepthook = _one_line
-    options = parser.parse_args([] if in_notebook else None)
+    options = parser.parse_args(words)
     _check_writable(options.out)
     return options
+
+
+def _in_notebook() -> bool:
+    return "ipykernel" in sys.modules
 
 
 def _natural(text: str) -> int:
@@ -58,6 +68,19 @@ def positive(text: str) -> int:
 def number_or_all(text: str) -> int | None:
     """An argparse type: an integer from 1, or None for "all"."""
     return None if text == "all" else positive(text)
+
+
+def some_texts(options: argparse.Namespace) -> Corpus:
+    """The user's texts (--data), or the film reviews; without their package Python's help."""
+    if options.data:
+        return open_corpus(options.data)
+    try:
+        return embedded_reviews()
+    except ModuleNotFoundError as error:
+        from pydoc_data.topics import topics
+
+        say(f"Note: {error}. This run reads the help pages of Python itself.")
+        return Documents(topics.values(), "the help pages of Python")
 
 
 def labelled_options(parser: argparse.ArgumentParser) -> None:
@@ -116,6 +139,16 @@ def _one_line(kind, error, traceback) -> None:
 def say(text: str) -> None:
     """Print a paragraph, wrapped to the width of a page."""
     print("\n" + textwrap.fill(" ".join(text.split()), 96))
+
+
+def pictures(*paths: str | os.PathLike) -> None:
+    """Say where pictures (PNG or SVG) were saved; in a notebook, show them as well."""
+    print("\nPictures: " + ", ".join(map(str, paths)))
+    if _in_notebook():
+        from IPython.display import SVG, Image, display
+
+        for path in map(str, paths):
+            display(SVG(path) if path.endswith(".svg") else Image(path))
 
 
 def table(rows: list[tuple], header: tuple) -> None:

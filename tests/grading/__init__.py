@@ -1,0 +1,1 @@
+"""How exercises are graded. README.md says how to write a set."""

@@ -1,29 +1,60 @@
-"""One text to its pieces: added tokens, normalisation, words and WordPiece, one after the other.
+"""One text to its pieces: added tokens, normalisation, words and pieces, one after the other.
 
     "Café [MASK]!"  -> sections  "Café ", [MASK], "!"
                     -> "cafe ", [MASK], "!"  -> words  cafe, [MASK], !  -> pieces  ca ##fe [MASK] !
+
+How a section is cut into words and pieces is the cutter's part, another one for each kind of
+tokenizer.
 
 Two ways through the same steps: `ids` is fast and gives ids only, `encode` keeps the place of
 every piece in the text too.  The tests hold them equal.
 """
 
-from collections.abc import Iterator, Mapping
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
 
 from minillm.text.added_tokens import AddedToken, AddedTokenFinder
 from minillm.text.encoding import Encoding
-from minillm.text.pretokenize import BertNormalizer, split_words, word_spans
-from minillm.text.wordpiece_model import WordPiece
+
+
+class Normalizer(Protocol):
+    """What happens to a text before it is cut."""
+
+    def normalize_str(self, text: str) -> str:
+        """The normalised text."""
+
+    def normalize(self, text: str) -> tuple[str, Sequence[int]]:
+        """(normalised, origins): character i of `normalised` comes from text[origins[i]]."""
+
+
+class NoNormalizer:
+    """Leaves texts as they are."""
+
+    def normalize_str(self, text: str) -> str:
+        return text
+
+    def normalize(self, text: str) -> tuple[str, Sequence[int]]:
+        return text, range(len(text))
+
+
+class Cutter(Protocol):
+    """Cuts a normalised section of text into pieces of the vocabulary."""
+
+    def ids(self, text: str) -> Iterable[int]:
+        """The ids of the pieces."""
+
+    def words(self, text: str) -> Iterator[list[tuple[int, int, int]]]:
+        """For each word its pieces as (id, start, end), where text[start:end] is their place."""
 
 
 class Segmenter:
     """Cuts texts into pieces of the vocabulary."""
 
     def __init__(
-        self, normalizer: BertNormalizer, added_tokens: Mapping[AddedToken, int], model: WordPiece
+        self, normalizer: Normalizer, added_tokens: Mapping[AddedToken, int], cutter: Cutter
     ):
         self.normalizer = normalizer
-        self.model = model
+        self.cutter = cutter
         raw = {t.content: (t, id) for t, id in added_tokens.items() if not t.normalized}
         normalized = {
             normalizer.normalize_str(t.content): (t, id)
@@ -35,8 +66,7 @@ class Segmenter:
         self._in_normalized_text = AddedTokenFinder(normalized)
 
     def ids(self, text: str) -> list[int]:
-        """The ids of the text's pieces.  Raises TypeError for anything but str."""
-        _check_text(text)
+        """The ids of the text's pieces."""
         ids: list[int] = []
         for token_id, start, end in self._in_raw_text.split(text):
             if token_id is not None:
@@ -47,13 +77,11 @@ class Segmenter:
                 if token_id is not None:
                     ids.append(token_id)
                 else:
-                    words = split_words(normalized[start:end])
-                    ids.extend(chain.from_iterable(map(self.model.__getitem__, words)))
+                    ids.extend(self.cutter.ids(normalized[start:end]))
         return ids
 
     def encode(self, text: str, sequence_id: int, tokens: list[str]) -> Encoding:
         """The text's pieces with their places; tokens[id] is the name of a piece."""
-        _check_text(text)
         ids: list[int] = []
         offsets: list[tuple[int, int]] = []
         word_ids: list[int | None] = []
@@ -83,20 +111,12 @@ class Segmenter:
             normalized, origins = self.normalizer.normalize(text[first:last])
             for token_id, start, end in self._in_normalized_text.split(normalized):
                 if token_id is not None:
-                    words = [(start, [(token_id, 0, end - start)])]
+                    words: Iterable = ([(token_id, 0, end - start)],)
                 else:
-                    words = [
-                        (start + word_start, self.model.piece_spans(word))
-                        for word, word_start, _ in word_spans(normalized[start:end])
-                    ]
-                for shift, pieces in words:
+                    words = self.cutter.words(normalized[start:end])
+                for pieces in words:
                     # A piece's place: from its first character's origin to behind its last's.
                     yield [
-                        (id, first + origins[shift + s], first + origins[shift + e - 1] + 1)
+                        (id, first + origins[start + s], first + origins[start + e - 1] + 1)
                         for id, s, e in pieces
                     ]
-
-
-def _check_text(text: str) -> None:
-    if not isinstance(text, str):
-        raise TypeError(f"expected a text (str), got {type(text).__name__}: {text!r:.80}")

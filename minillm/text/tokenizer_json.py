@@ -2,18 +2,19 @@
 
     truncation, padding    how encodings are cut and filled, or null
     added_tokens           tokens found in the raw text: [CLS], [MASK] ...
-    normalizer             BertNormalizer and its four switches, or null
-    pre_tokenizer          BertPreTokenizer
+    normalizer             what happens to a text before it is cut
+    pre_tokenizer          how it is cut into words
     post_processor         TemplateProcessing or BertProcessing ([CLS] A [SEP] B [SEP]), or null
-    decoder                WordPiece, or null
-    model                  WordPiece: the vocabulary, [UNK], "##"
+    decoder                how tokens become text again
+    model                  the vocabulary, and how a word is cut into tokens
 
-`read` turns the sections into the parts of a WordPieceTokenizer, `write` does the reverse.
+Here stand the sections that all kinds of tokenizers share; the others are read and written where
+their kind is: wordpiece_files.py, bpe_files.py, character_files.py.
 """
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,6 @@ from typing import Any
 from minillm.files import atomic_write
 from minillm.text.added_tokens import AddedToken
 from minillm.text.encoding import Padding, Truncation
-from minillm.text.pretokenize import BertNormalizer
 from minillm.text.template import NO_TEMPLATE, Template, TemplateProcessing
 
 
@@ -34,32 +34,22 @@ _STRATEGIES = {
     "OnlyFirst": "only_first",
     "OnlySecond": "only_second",
 }
-_SWITCHES = ("clean_text", "handle_chinese_chars", "strip_accents", "lowercase")
 _ADDED_TOKEN_SWITCHES = ("single_word", "lstrip", "rstrip", "normalized", "special")
 
 
-def read(path: str | os.PathLike) -> dict[str, Any]:
-    """Read tokenizer.json into the arguments of WordPieceTokenizer, truncation and padding.
+def read(
+    path: str | os.PathLike, read_sections: Callable[[dict], dict[str, Any]]
+) -> dict[str, Any]:
+    """Read tokenizer.json into the arguments of a tokenizer, truncation and padding.
 
+    read_sections(document) gives what its kind needs, and the sections that all share come to it.
     Raises FileNotFoundError, and TokenizerFormatError for a file that is empty or broken or that
-    describes something other than a WordPiece tokenizer as BERT has it.
+    describes a tokenizer of another kind.
     """
+    document = read_document(path)
     try:
-        document = json.loads(Path(path).read_bytes().decode("utf-8"))
-    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, absurdly nested
-        raise TokenizerFormatError(f"{path} isn't a tokenizer in JSON: {error}") from None
-    try:
-        if not isinstance(document, dict):
-            raise TokenizerFormatError(f"expected an object, found {document!r:.80}")
-        model = document.get("model")
-        if not isinstance(model, dict):
-            raise TokenizerFormatError(f'the section "model" is {model!r:.80}; expected an object')
-        _require_type(document, "pre_tokenizer", "BertPreTokenizer")
         return {
-            **_read_model(model),
-            "decoder": _read_decoder(document),
-            "normalizer": _read_normalizer(document),
-            "post_processor": _read_post_processor(document),
+            **read_sections(document),
             "added_tokens": _read_added_tokens(document),
             "truncation": _read_truncation(document),
             "padding": _read_padding(document),
@@ -68,10 +58,26 @@ def read(path: str | os.PathLike) -> dict[str, Any]:
         raise TokenizerFormatError(f"{path}: {error}") from None
 
 
-def _require_type(document: Mapping, section: str, *supported: str | None) -> dict | None:
+def read_document(path: str | os.PathLike) -> dict:
+    """The file's JSON: an object whose section "model" is one too."""
+    try:
+        document = json.loads(Path(path).read_bytes().decode("utf-8"))
+    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, absurdly nested
+        raise TokenizerFormatError(f"{path} isn't a tokenizer in JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise TokenizerFormatError(f"{path}: expected an object, found {document!r:.80}")
+    model = document.get("model")
+    if not isinstance(model, dict):
+        raise TokenizerFormatError(
+            f'{path}: the section "model" is {model!r:.80}; expected an object'
+        )
+    return document
+
+
+def require_type(document: Mapping, section: str, *supported: str | None) -> dict | None:
     """document[section] if its type is one of those supported (None: the section may be null)."""
     value = document.get(section)
-    found = _get(value, "type", str) if isinstance(value, dict) else value
+    found = get(value, "type", str) if isinstance(value, dict) else value
     if found not in supported:
         names = " or ".join("null" if name is None else name for name in supported)
         raise TokenizerFormatError(
@@ -80,7 +86,7 @@ def _require_type(document: Mapping, section: str, *supported: str | None) -> di
     return value
 
 
-def _get(section: Mapping, name: str, *types: type, default: Any = ...) -> Any:
+def get(section: Mapping, name: str, *types: type, default: Any = ...) -> Any:
     """section[name], which must be there (or have a default) and be of one of the types."""
     if not isinstance(section, dict):
         raise TokenizerFormatError(f"expected an object, found {section!r:.80}")
@@ -93,118 +99,90 @@ def _get(section: Mapping, name: str, *types: type, default: Any = ...) -> Any:
     return value
 
 
-def _read_model(model: Mapping) -> dict[str, Any]:
-    kind = model.get("type", "WordPiece" if "max_input_chars_per_word" in model else None)
-    if kind != "WordPiece":
-        raise TokenizerFormatError(f"the model is {kind!r}; only WordPiece can be opened")
-    return {
-        "vocab": _get(model, "vocab", dict),
-        "unk_token": _get(model, "unk_token", str),
-        "continuing_subword_prefix": _get(model, "continuing_subword_prefix", str),
-        "max_input_chars_per_word": _get(model, "max_input_chars_per_word", int),
-    }
-
-
-def _read_normalizer(document: Mapping) -> BertNormalizer:
-    section = _require_type(document, "normalizer", "BertNormalizer", None)
-    if section is None:
-        return BertNormalizer(False, False, False, False)
-    types = {"strip_accents": (bool, type(None))}
-    return BertNormalizer(*(_get(section, name, *types.get(name, (bool,))) for name in _SWITCHES))
-
-
-def _read_decoder(document: Mapping) -> tuple[str, bool] | None:
-    section = _require_type(document, "decoder", "WordPiece", None)
-    if section is None:
-        return None
-    return _get(section, "prefix", str), _get(section, "cleanup", bool)
-
-
-def _read_post_processor(document: Mapping) -> TemplateProcessing:
-    section = _require_type(
-        document, "post_processor", "TemplateProcessing", "BertProcessing", None
-    )
+def read_template(section: Mapping | None) -> TemplateProcessing:
+    """The template of a post_processor (TemplateProcessing, BertProcessing or null)."""
     if section is None:
         return NO_TEMPLATE
     if section["type"] == "BertProcessing":
-        (sep, sep_id), (cls, cls_id) = (_get(section, name, list) for name in ("sep", "cls"))
+        (sep, sep_id), (cls, cls_id) = (get(section, name, list) for name in ("sep", "cls"))
         return TemplateProcessing.bert((cls_id, cls), (sep_id, sep))
     special_tokens = {
-        name: list(zip(_get(token, "ids", list), _get(token, "tokens", list), strict=True))
-        for name, token in _get(section, "special_tokens", dict).items()
+        name: list(zip(get(token, "ids", list), get(token, "tokens", list), strict=True))
+        for name, token in get(section, "special_tokens", dict).items()
     }
-    single, pair = (_read_template(_get(section, name, list)) for name in ("single", "pair"))
+    single, pair = (_read_pieces(get(section, name, list)) for name in ("single", "pair"))
     return TemplateProcessing(single, pair, special_tokens)
 
 
-def _read_template(pieces: list) -> Template:
+def _read_pieces(pieces: list) -> Template:
     """[{"SpecialToken": {"id": "[CLS]", "type_id": 0}}, {"Sequence": {"id": "A", ...}}, ...]"""
     template = []
     for piece in pieces:
         ((kind, entries),) = piece.items() if isinstance(piece, dict) else [(None, {})]
         if kind not in ("SpecialToken", "Sequence"):
             raise TokenizerFormatError(f"unknown piece {piece!r:.80} in the post_processor")
-        name, type_id = _get(entries, "id", str), _get(entries, "type_id", int)
+        name, type_id = get(entries, "id", str), get(entries, "type_id", int)
         template.append(("$" + name if kind == "Sequence" else name, type_id))
     return tuple(template)
 
 
 def _read_added_tokens(document: Mapping) -> dict[AddedToken, int]:
-    tokens = _get(document, "added_tokens", list, default=[])
+    tokens = get(document, "added_tokens", list, default=[])
     return {
         AddedToken(
-            _get(token, "content", str),
-            **{name: _get(token, name, bool, default=False) for name in _ADDED_TOKEN_SWITCHES},
-        ): _get(token, "id", int)
+            get(token, "content", str),
+            **{name: get(token, name, bool, default=False) for name in _ADDED_TOKEN_SWITCHES},
+        ): get(token, "id", int)
         for token in tokens
     }
 
 
 def _read_truncation(document: Mapping) -> Truncation | None:
-    section = _get(document, "truncation", dict, type(None), default=None)
+    section = get(document, "truncation", dict, type(None), default=None)
     if section is None:
         return None
-    if _get(section, "stride", int, default=0) != 0:
+    if get(section, "stride", int, default=0) != 0:
         raise TokenizerFormatError("truncation with a stride (overlapping rests) isn't supported")
-    strategy = _get(section, "strategy", str)
-    direction = _get(section, "direction", str, default="Right").lower()
+    strategy = get(section, "strategy", str)
+    direction = get(section, "direction", str, default="Right").lower()
     return Truncation(
-        _get(section, "max_length", int), _STRATEGIES.get(strategy, strategy), direction
+        get(section, "max_length", int), _STRATEGIES.get(strategy, strategy), direction
     )
 
 
 def _read_padding(document: Mapping) -> Padding | None:
-    section = _get(document, "padding", dict, type(None), default=None)
+    section = get(document, "padding", dict, type(None), default=None)
     if section is None:
         return None
-    strategy = _get(section, "strategy", str, dict)
+    strategy = get(section, "strategy", str, dict)
     if strategy != "BatchLongest" and not (isinstance(strategy, dict) and "Fixed" in strategy):
         raise TokenizerFormatError(f"the padding strategy is {strategy!r}; expected BatchLongest")
     return Padding(
-        direction=_get(section, "direction", str).lower(),
-        pad_id=_get(section, "pad_id", int),
-        pad_type_id=_get(section, "pad_type_id", int),
-        pad_token=_get(section, "pad_token", str),
-        length=None if strategy == "BatchLongest" else _get(strategy, "Fixed", int),
-        pad_to_multiple_of=_get(section, "pad_to_multiple_of", int, type(None), default=None),
+        direction=get(section, "direction", str).lower(),
+        pad_id=get(section, "pad_id", int),
+        pad_type_id=get(section, "pad_type_id", int),
+        pad_token=get(section, "pad_token", str),
+        length=None if strategy == "BatchLongest" else get(strategy, "Fixed", int),
+        pad_to_multiple_of=get(section, "pad_to_multiple_of", int, type(None), default=None),
     )
 
 
 def write(
     path: str | os.PathLike,
     *,
-    vocab: Mapping[str, int],
-    unk_token: str,
-    continuing_subword_prefix: str,
-    max_input_chars_per_word: int,
-    decoder: tuple[str, bool] | None,
-    normalizer: BertNormalizer,
-    post_processor: TemplateProcessing,
+    normalizer: Any,
+    pre_tokenizer: Any,
+    post_processor: Any,
+    decoder: Any,
+    model: dict[str, Any],
     added_tokens: Mapping[AddedToken, int],
     truncation: Truncation | None,
     padding: Padding | None,
 ) -> None:
-    """Write tokenizer.json, at once or not at all.  Raises OSError where that is impossible."""
+    """Write tokenizer.json, at once or not at all.  Raises OSError where that is impossible.
+
+    The arguments down to `model` are sections as they stand in the file.
+    """
     document = {
         "version": "1.0",
         "truncation": truncation and _truncation_section(truncation),
@@ -213,20 +191,11 @@ def write(
             {"id": id, **asdict(token)}
             for token, id in sorted(added_tokens.items(), key=lambda item: item[1])
         ],
-        "normalizer": {
-            "type": "BertNormalizer",
-            **{name: getattr(normalizer, name) for name in _SWITCHES},
-        },
-        "pre_tokenizer": {"type": "BertPreTokenizer"},
-        "post_processor": _post_processor_section(post_processor),
-        "decoder": decoder and {"type": "WordPiece", "prefix": decoder[0], "cleanup": decoder[1]},
-        "model": {
-            "type": "WordPiece",
-            "unk_token": unk_token,
-            "continuing_subword_prefix": continuing_subword_prefix,
-            "max_input_chars_per_word": max_input_chars_per_word,
-            "vocab": dict(vocab),
-        },
+        "normalizer": normalizer,
+        "pre_tokenizer": pre_tokenizer,
+        "post_processor": post_processor,
+        "decoder": decoder,
+        "model": model,
     }
     atomic_write(path, json.dumps(document, ensure_ascii=False, indent=2) + "\n")
 
@@ -252,7 +221,8 @@ def _padding_section(padding: Padding) -> dict[str, Any]:
     }
 
 
-def _post_processor_section(processor: TemplateProcessing) -> dict[str, Any] | None:
+def template_section(processor: TemplateProcessing) -> dict[str, Any] | None:
+    """The post_processor for this template."""
     if processor == NO_TEMPLATE:
         return None
 

@@ -10,7 +10,10 @@ Source: Schuster and Nakajima 2012, "Japanese and Korean voice search"; Wu et al
 neural machine translation system", section 4.1; matching as in BERT's released code.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+
+from minillm.text.pretokenize import split_words, word_spans
 
 
 class WordPiece(dict):
@@ -77,6 +80,22 @@ class WordPiece(dict):
             spans.append((id, start, end))
             start, prefix = end, len(self.continuing_subword_prefix)
         return spans
+
+
+class WordPieceCutter:
+    """Cuts a normalised text into words, and the words into pieces."""
+
+    def __init__(self, model: WordPiece):
+        self.model = model
+
+    def ids(self, text: str) -> Iterable[int]:
+        """The ids of the text's pieces."""
+        return chain.from_iterable(map(self.model.__getitem__, split_words(text)))
+
+    def words(self, text: str) -> Iterator[list[tuple[int, int, int]]]:
+        """For each word its pieces as (id, start, end)."""
+        for word, shift, _ in word_spans(text):
+            yield [(id, shift + s, shift + e) for id, s, e in self.model.piece_spans(word)]
 
 
 # What a space before punctuation, or before a clitic that is one token, is turned into.

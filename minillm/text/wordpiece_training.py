@@ -25,6 +25,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from tqdm import tqdm
 
 from minillm.text.pretokenize import BertNormalizer, split_words
+from minillm.text.word_counts import count_words as count_cut_words
 
 
 def check_training_options(
@@ -54,19 +55,9 @@ def count_words(
 
     Raises TypeError for something that isn't an iterable of texts, or holds another type.
     """
-    if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
-        raise TypeError(
-            f"expected an iterable of texts, such as a list, but got {type(texts).__name__} "
-            f"{texts!r:.80}; put a single text into a list: [text]"
-        )
-    counts: Counter[str] = Counter()
-    for i, text in enumerate(
-        tqdm(texts, desc="counting words", unit=" texts", disable=not show_progress)
-    ):
-        if not isinstance(text, str):
-            raise TypeError(f"text number {i} is {text!r:.80}; expected a str")
-        counts.update(split_words(normalizer.normalize_str(text)))
-    return counts
+    return count_cut_words(
+        texts, lambda text: split_words(normalizer.normalize_str(text)), 1, show_progress
+    )
 
 
 def train_vocabulary(

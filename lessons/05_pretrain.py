@@ -4,6 +4,9 @@
 # A network that has read a lot knows a lot: which words go together, what follows from what, how
 # an argument turns. Nobody has to label anything for that: we hide words and ask for them back.
 #
+# (With `--model gpt` a network that writes is pretrained instead, on the same texts, by the same
+# trainer. That way of the lesson has its own file, [05_pretrain_gpt.py](05_pretrain_gpt.py).)
+#
 # **You will learn** how raw text becomes training examples; what BERT is asked (masked words, next
 # sentence) and why it is asked that way; how a training run is watched; and how to tell whether
 # a number such as "28 % accuracy" is good.
@@ -21,9 +24,12 @@
 # | broken: NSP is at 50 % for ever | its label is ignored (0 is a class here, not "no label") |
 
 # %%
+import argparse
 import json
 import math
+import runpy
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -42,15 +48,27 @@ from minillm.evaluation import (
     evaluate_pretraining,
 )
 from minillm.evaluation.pictures import plot_attention, plot_pretraining
-from minillm.lessons import arguments, positive, say, table
+from minillm.lessons import arguments, pictures, positive, say, table
 from minillm.models import BertConfig, BertForPreTraining
 from minillm.models.bert_config import SIZES
 from minillm.models.head_start import head_start
 from minillm.text import WordPieceTokenizer, clean_text, split_sentences
 from minillm.training import Trainer, checkpoints, read_metrics
 
+way = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+way.add_argument("--model")
+if way.parse_known_args()[0].model == "gpt":  # the other way has options of its own
+    runpy.run_path(str(Path(__file__).with_name("05_pretrain_gpt.py")), run_name="__main__")
+    raise SystemExit
+
 
 def add_options(parser):
+    parser.add_argument(
+        "--model",
+        choices=("bert", "gpt"),
+        default="bert",
+        help="gpt: a network that writes, into runs/05_pretrain_gpt (see --model gpt --help)",
+    )
     parser.add_argument("--steps", type=positive, help="training steps")
     parser.add_argument("--batch-size", type=positive, help="pairs a step, a multiple of 8")
     parser.add_argument("--size", choices=SIZES, help="a published size instead of the lesson's")
@@ -58,6 +76,8 @@ def add_options(parser):
 
 
 options = arguments("05_pretrain", "Pretrain a small BERT from raw text.", add_options)
+if options.model == "gpt":  # asked for in a notebook, which has no command line
+    raise ValueError("this notebook is BERT's: open 05_pretrain_gpt.py as a notebook for GPT")
 
 # %% [markdown]
 # ## The recipe
@@ -384,9 +404,9 @@ plot_attention(
     encoded.tokens[: config.max_position_embeddings],
     options.out / "attention.png",
 )
+pictures(options.out / "training.png", options.out / "attention.png")
 say(
     f"Saved: {model_folder} (the model, which transformers opens too), "
-    f"{options.out / 'training.png'}, {options.out / 'attention.png'}, "
     f"{options.out / 'evaluation.json'}, {options.out / 'metrics.jsonl'}."
 )
 
@@ -442,5 +462,11 @@ say(
 #
 # ## Exercise
 #
-# Next sentence prediction was dropped by RoBERTa (Liu et al. 2019). Train once without it (return
-# only the masked-word part in `objective`) and compare the masked-word accuracy at equal time.
+# `lessons/exercises/ex05_pretrain.py` has functions to fill in: choosing and hiding tokens,
+# sentence pairs, BERT's input, both losses, and a weight that is used twice. Grade yourself with
+#
+#     python -m pytest tests/exercises -k ex05
+#
+# An experiment besides: next sentence prediction was dropped by RoBERTa (Liu et al. 2019). Train
+# once without it (return only the masked-word part in `objective`) and compare the masked-word
+# accuracy at equal time.

@@ -8,6 +8,19 @@ For pretraining: corpus sources, the held-out split, sentence pairs, masks, padd
     batches = PretrainingBatches(encoded, tokenizer, batch_size=64, max_length=128)
     batches.batch(0)["input_ids"]                              # [64, up to 128]
 
+For a model that predicts the next token: whole documents, and windows of the row that they make.
+
+    encoded = encode_corpus(training, tokenizer, "runs/cache", whole_documents=True)
+    batches = CausalBatches(encoded, batch_size=32, length=128, end_of_text=0)
+
+For classifiers: labelled texts, stratified splits, padding.  `python -m minillm.data.download`
+(or `from minillm.data.download import download`) fetches well-known sets.
+
+    data = open_labelled("reviews.csv")                        # or embedded_labelled_reviews()
+    training, test = train_test_split(data, test_size=0.2, seed=0)
+    ids = [truncate(tokenizer.encode(text).ids, 128) for text in training.texts]
+    batches = LabelledBatches(ids, training.labels, batch_size=32)
+
 For word vectors: words, their counts, pairs of neighbours, negative samples.
 
     vocabulary = WordCounts.count(map(split_words, texts), min_count=5)
@@ -18,6 +31,7 @@ Plain NumPy: nothing here knows of tensors or gradients.
 """
 
 from minillm.data.batches import PretrainingBatches
+from minillm.data.causal_batches import CausalBatches, TokenRow, scoring_windows
 from minillm.data.cooccurrence import Cooccurrences, count_cooccurrences
 from minillm.data.corpus import Corpus, Documents, JsonLines, TextFile, TextFolder, open_corpus
 from minillm.data.encoded import EncodedCorpus, encode_corpus
@@ -40,6 +54,7 @@ from minillm.data.word_pairs import (
 
 __all__ = [
     "IGNORED",
+    "CausalBatches",
     "Cooccurrences",
     "Corpus",
     "Documents",
@@ -53,6 +68,7 @@ __all__ = [
     "PretrainingBatches",
     "TextFile",
     "TextFolder",
+    "TokenRow",
     "WordCounts",
     "count_cooccurrences",
     "document_key",
@@ -64,6 +80,7 @@ __all__ = [
     "open_corpus",
     "open_labelled",
     "plan_pairs",
+    "scoring_windows",
     "skip_gram_pairs",
     "split_documents",
     "split_words",

@@ -107,11 +107,15 @@ def encode_corpus(
     cache_folder: str | os.PathLike,
     progress: bool = True,
     verify: bool = True,
+    whole_documents: bool = False,
 ) -> EncodedCorpus:
     """Encode a corpus, or open what an earlier call with the same corpus and tokenizer wrote.
 
     Each document is cleaned, split into sentences, and each sentence encoded without special
     tokens; sentences and documents in which nothing is left are dropped.
+
+    whole_documents: a document is encoded as it stands, as if it were a single sentence.  BERT asks
+    about sentences; a model that writes needs what is between them as well, spaces and line breaks.
 
     cache_folder: holds one folder for each corpus and tokenizer.  progress: show a progress bar.
     verify: see `EncodedCorpus.open`.
@@ -122,7 +126,10 @@ def encode_corpus(
     if not isinstance(corpus, Corpus):
         corpus = Documents(corpus)
     tokenizer_name = tokenizer_digest(tokenizer)
-    key = hashlib.sha256(f"{FORMAT}\n{tokenizer_name}\n{corpus.fingerprint()}".encode()).hexdigest()
+    state = f"{FORMAT}\n{tokenizer_name}\n{corpus.fingerprint()}"
+    if whole_documents:
+        state += "\nwhole documents"
+    key = hashlib.sha256(state.encode()).hexdigest()
     cache_folder = Path(cache_folder)
     folder = cache_folder / f"encoded-{key[:20]}"
     if folder.exists():
@@ -137,7 +144,7 @@ def encode_corpus(
     cache_folder.mkdir(parents=True, exist_ok=True)
     _remove_dead_builds(cache_folder)
     with atomic_directory(folder) as temporary:
-        _write(corpus, tokenizer, tokenizer_name, temporary, progress)
+        _write(corpus, tokenizer, tokenizer_name, temporary, progress, whole_documents)
     return EncodedCorpus.open(folder, verify=False)
 
 
@@ -154,7 +161,14 @@ def tokenizer_digest(tokenizer) -> str:
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 
-def _write(corpus: Corpus, tokenizer, tokenizer_name: str, folder: Path, progress: bool) -> None:
+def _write(
+    corpus: Corpus,
+    tokenizer,
+    tokenizer_name: str,
+    folder: Path,
+    progress: bool,
+    whole_documents: bool,
+) -> None:
     tokens_dtype = "<u2" if tokenizer.get_vocab_size() <= 2**16 else "<u4"
     with contextlib.ExitStack() as files:
         tokens, sentence_offsets, document_offsets, document_keys = writers = [
@@ -169,7 +183,7 @@ def _write(corpus: Corpus, tokenizer, tokenizer_name: str, folder: Path, progres
         ):
             sentences_before = sentence_offsets.length
             text = clean_text(document)
-            for sentence in split_sentences(text):
+            for sentence in [text] if whole_documents else split_sentences(text):
                 ids = tokenizer.encode_ids(sentence)
                 if ids:
                     tokens.extend(ids)

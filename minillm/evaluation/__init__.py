@@ -8,6 +8,7 @@ from minillm.evaluation.calibration import (
     log_loss,
     reliability_bins,
 )
+from minillm.evaluation.causal import causal_measures, evaluate_causal
 from minillm.evaluation.classification import (
     accuracy_score,
     confusion_matrix,

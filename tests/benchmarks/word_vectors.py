@@ -29,7 +29,7 @@ HERE = Path(__file__).resolve().parent
 def word2vec(sentences, **settings):
     from minillm.models import Word2Vec
 
-    model = Word2Vec(vector_size=VECTOR_SIZE, workers=WORKERS, **settings)
+    model = Word2Vec(workers=WORKERS, **({"vector_size": VECTOR_SIZE} | settings))
     model.build_vocab(sentences)
     began = time.perf_counter()
     model.train(sentences)
@@ -40,7 +40,7 @@ def word2vec(sentences, **settings):
 def gensim_word2vec(sentences, **settings):
     from gensim.models import Word2Vec
 
-    model = Word2Vec(vector_size=VECTOR_SIZE, workers=WORKERS, **settings)
+    model = Word2Vec(workers=WORKERS, **({"vector_size": VECTOR_SIZE} | settings))
     model.build_vocab(sentences)
     began = time.perf_counter()
     model.train(sentences, total_examples=model.corpus_count, epochs=model.epochs)

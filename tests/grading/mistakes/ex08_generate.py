@@ -3,7 +3,6 @@
 import numpy as np
 
 from grading.mistakes import mistake
-from grading.solutions import ex08_generate as solution
 
 # ---- bpe_merge_step ----
 
@@ -205,7 +204,9 @@ def a_symbol_used_twice(symbols, merges):
 
 @mistake("apply_merges", "in place")
 def symbols_merged_in_place(symbols, merges):
-    symbols[:] = solution.apply_merges(symbols, merges)
+    while known := [p for p in zip(symbols, symbols[1:], strict=False) if p in merges]:
+        left, right = min(known, key=merges.index)
+        symbols[:] = _merge(symbols, (left, right), left + right)
     return symbols
 
 
@@ -433,7 +434,9 @@ def subtracted(logits, ids, penalty):
 
 @mistake("repetition_penalty", "all tokens of ids, not only the last one")
 def the_last_token_only(logits, ids, penalty):
-    return solution.repetition_penalty(logits, ids[-1:], penalty)
+    result = logits.copy()
+    result[ids[-1]] *= penalty if logits[ids[-1]] < 0 else 1 / penalty
+    return result
 
 
 @mistake("repetition_penalty", "only the tokens that stand in ids")
@@ -651,29 +654,35 @@ def softmax_over_the_queries(q, k, v, keys, values):
 # ---- perplexity_and_bits ----
 
 
+def _measures(log_probabilities, texts):
+    log_p = np.concatenate(log_probabilities)
+    bits = -log_p.sum() / np.log(2) / sum(len(text.encode()) for text in texts)
+    return float(np.exp(-log_p.mean())), float(bits)
+
+
 @mistake("perplexity_and_bits", "the mean over all tokens, not the mean of each text's perplexity")
 def mean_of_perplexities(log_probabilities, texts):
     perplexities = [np.exp(-np.mean(row)) for row in log_probabilities]
-    return float(np.mean(perplexities)), solution.perplexity_and_bits(log_probabilities, texts)[1]
+    return float(np.mean(perplexities)), _measures(log_probabilities, texts)[1]
 
 
 @mistake("perplexity_and_bits", "the mean over all tokens, not the mean of the texts' means")
 def mean_of_means(log_probabilities, texts):
     means = [np.mean(row) for row in log_probabilities]
-    bits = solution.perplexity_and_bits(log_probabilities, texts)[1]
+    bits = _measures(log_probabilities, texts)[1]
     return float(np.exp(-np.mean(means))), bits
 
 
 @mistake("perplexity_and_bits", "bytes in UTF-8, not characters: é has two")
 def characters_for_bytes(log_probabilities, texts):
     total = -np.concatenate(log_probabilities).sum() / np.log(2)
-    perplexity = solution.perplexity_and_bits(log_probabilities, texts)[0]
+    perplexity = _measures(log_probabilities, texts)[0]
     return perplexity, float(total / len("".join(texts)))
 
 
 @mistake("perplexity_and_bits", "bits are logarithms to base 2: divide by ln 2")
 def nats_per_byte(log_probabilities, texts):
-    perplexity, bits = solution.perplexity_and_bits(log_probabilities, texts)
+    perplexity, bits = _measures(log_probabilities, texts)
     return perplexity, bits * float(np.log(2))
 
 
@@ -685,17 +694,17 @@ def bits_per_token(log_probabilities, texts):
 
 @mistake("perplexity_and_bits", "ln p goes with e^x: 2^x needs log2 p")
 def two_to_the_nats(log_probabilities, texts):
-    bits = solution.perplexity_and_bits(log_probabilities, texts)[1]
+    bits = _measures(log_probabilities, texts)[1]
     return float(2 ** -np.concatenate(log_probabilities).mean()), bits
 
 
 @mistake("perplexity_and_bits", "the minus is missing: a perplexity is at least 1")
 def without_minus(log_probabilities, texts):
-    perplexity, bits = solution.perplexity_and_bits(log_probabilities, texts)
+    perplexity, bits = _measures(log_probabilities, texts)
     return 1 / perplexity, -bits
 
 
 @mistake("perplexity_and_bits", "e to the mean of -ln p, not the mean of 1 / p")
 def mean_of_the_inverse(log_probabilities, texts):
-    bits = solution.perplexity_and_bits(log_probabilities, texts)[1]
+    bits = _measures(log_probabilities, texts)[1]
     return float(np.exp(-np.concatenate(log_probabilities)).mean()), bits

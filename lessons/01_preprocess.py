@@ -81,7 +81,7 @@ PAGE = """\ufeff<!DOCTYPE html>
 </script>
 </head>
 <body>
-<!-- TODO: ask Ming for the poster -->
+<!-- note: ask Ming for the poster -->
 <h1>Two Cups of Tea / 两杯茶</h1>
 <p>It&#8217;s an <b>un</b>be\u00adliev\u00adable little film. R&eacute;al, at the cafe\u0301,
 says&nbsp;nothing for&nbsp;&nbsp;ten minutes &amp; I &lt;3 it \U0001f44d\U0001f3fd.</p>

@@ -16,6 +16,7 @@ import itertools
 
 import numpy as np
 
+from minillm import profiler, tape_memory
 from minillm.backend import as_dtype, device_of, get_device, is_device_name
 from minillm.grad_mode import mode
 
@@ -34,6 +35,8 @@ class Node:
         self.sources = sources
         self.order = next(_creation)
         self.name = name
+        if tape_memory.active is not None:
+            tape_memory.active.record(self)
 
 
 _creation = itertools.count()
@@ -195,7 +198,10 @@ def _sweep(root: Node, gradient) -> None:
                 f"backward() reached {node.name} a second time: its saved values were freed by "
                 "the first backward(). Compute the loss again, or add the losses before backward()"
             )
-        gradients = node.backward(dy)
+        if profiler.active is None:
+            gradients = node.backward(dy)
+        else:
+            gradients = profiler.active.backward(node.name, node.backward, dy)
         node.backward = None  # frees what the closure saved
         if not isinstance(gradients, tuple):
             gradients = (gradients,)
@@ -260,6 +266,8 @@ def differentiable(function):
     def call(*args, **kwargs):
         if kwargs:
             args = _to_positional(signature, args, kwargs)
+        if mode.autocast is not None:
+            args = mode.autocast(name, args)
         sources, arrays, recorded = [], [], False
         for argument in args:
             source = None
@@ -273,7 +281,10 @@ def differentiable(function):
                 argument = type(argument)(a.data if isinstance(a, Tensor) else a for a in argument)
             sources.append(source)
             arrays.append(argument)
-        y, backward = function(*arrays)
+        if profiler.active is None:
+            y, backward = function(*arrays)
+        else:
+            y, backward = profiler.active.forward(name, function, arrays)
         if isinstance(y, np.generic):
             y = np.asarray(y)  # NumPy's reductions to one number return a scalar, not an array
         if mode.anomaly and y.dtype.kind == "f" and not bool(device_of(y).xp.isfinite(y).all()):
@@ -303,8 +314,10 @@ def _to_positional(signature, args, kwargs):
 
 @differentiable
 def _cast(x, dtype):
+    original = x.dtype
+
     def backward(dy):
-        return dy.astype(x.dtype)
+        return dy.astype(original)
 
     return x.astype(dtype), backward
 

@@ -2,11 +2,13 @@
 
 import contextlib
 import threading
+from collections.abc import Callable
 
 
 class Mode(threading.local):  # each thread decides for itself whether it records
     grad_enabled = True
     anomaly = False
+    autocast: Callable | None = None  # what prepares the arguments of a function: see autocast.py
 
 
 mode = Mode()

@@ -8,6 +8,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+from minillm.backend import get_device
 from minillm.data import (
     Corpus,
     Documents,
@@ -18,6 +19,7 @@ from minillm.data import (
     stratified_sample,
     train_test_split,
 )
+from minillm.files import TEMPORARY_PREFIX, remove_leftovers
 
 
 def arguments(name: str, description: str, add_options=None) -> argparse.Namespace:
@@ -36,12 +38,21 @@ def arguments(name: str, description: str, add_options=None) -> argparse.Namespa
     parser.add_argument(
         "--data", type=Path, help="your own texts: a file or a folder, as the README says"
     )
+    parser.add_argument(
+        "--replace-invalid",
+        dest="errors",
+        action="store_const",
+        const="replace",
+        default="strict",
+        help="read U+FFFD for what isn't UTF-8 in your texts, instead of stopping there",
+    )
     if add_options is not None:
         add_options(parser)
     words = shlex.split(os.environ.get("MINILLM_OPTIONS", "")) if _in_notebook() else None
     if not _in_notebook() and not os.environ.get("MINILLM_TRACEBACK"):
         sys.excepthook = _one_line
     options = parser.parse_args(words)
+    get_device(options.device)  # without a GPU that is an error now, not after a minute's work
     _check_writable(options.out)
     return options
 
@@ -73,7 +84,7 @@ def number_or_all(text: str) -> int | None:
 def some_texts(options: argparse.Namespace) -> Corpus:
     """The user's texts (--data), or the film reviews; without their package Python's help."""
     if options.data:
-        return open_corpus(options.data)
+        return open_corpus(options.data, errors=options.errors)
     try:
         return embedded_reviews()
     except ModuleNotFoundError as error:
@@ -98,11 +109,15 @@ def labelled_data(options: argparse.Namespace, limit: int | None = None):
     if options.test_data is not None and options.data is None:
         raise ValueError("--test-data needs --data, the texts to train on")
     fields = options.text_field, options.label_field
-    data = open_labelled(options.data, *fields) if options.data else embedded_labelled_reviews()
+    errors = options.errors
+    if options.data:
+        data = open_labelled(options.data, *fields, errors=errors)
+    else:
+        data = embedded_labelled_reviews()
     if limit is not None and limit < len(data):
         data = stratified_sample(data, limit, options.seed)
     if options.test_data is not None:
-        test = open_labelled(options.test_data, *fields, data.label_names)
+        test = open_labelled(options.test_data, *fields, data.label_names, errors=errors)
         return data, test, f"Training texts: {options.data}. Test texts: {options.test_data}."
     training, test = train_test_split(data, 0.2, seed=options.seed, groups=data.text_groups())
     how = (
@@ -116,7 +131,9 @@ def _check_writable(folder: Path) -> None:
     """Find out before the work begins, not after ten minutes, whether results can be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".writable"
+        for place in (folder, *folder.glob("*/"), *folder.glob("*/*/")):
+            remove_leftovers(place)  # of a run that was killed
+        probe = folder / f"{TEMPORARY_PREFIX}probe"
         probe.write_text("")
         probe.unlink()
     except OSError as error:

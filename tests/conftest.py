@@ -31,6 +31,7 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "nvrtc: compiles CUDA source, where NVRTC is installed")
     backend.register_device(StrictDevice())
     try:
         backend.get_device(config.getoption("--device"))

@@ -185,6 +185,27 @@ def test_add_rows(device, rows, picks, width, dtype, seed):
     np.testing.assert_array_equal(to_host(added_there), added)
 
 
+@given(
+    sizes=st.lists(st.integers(0, 4), min_size=1, max_size=6), width=st.integers(1, 3), seed=seeds
+)
+def test_sum_runs(device, sizes, width, seed):
+    rows = normal(seed, (sum(sizes), width))
+    starts = np.cumsum([0, *sizes[:-1]])
+    expected = [rows[a : a + n].sum(axis=0) for a, n in zip(starts, sizes, strict=True)]
+    sums = backend.sum_runs(on(device, rows), on(device, starts))
+    assert device_of(sums).name == device
+    assert_close(to_host(sums), np.array(expected))
+
+
+def test_a_run_is_exact_whatever_stands_before_it(device):
+    """A difference of sums over all rows before would lose it."""
+    rows = np.ones((1000, 2), np.float32)
+    rows[:500] = 1e8
+    starts = np.array([0, 500, 750])
+    sums = to_host(backend.sum_runs(on(device, rows), on(device, starts)))
+    np.testing.assert_array_equal(sums[1:], np.full((2, 2), 250.0))
+
+
 @pytest.mark.parametrize("ids", [[0, 5], [-1, 2], [[0, 1], [2, 9]]])
 def test_check_ids_names_the_range(device, ids):
     ids = np.array(ids)

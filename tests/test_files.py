@@ -1,5 +1,6 @@
 """Atomic writing: whatever happens, and whenever somebody looks, it is all of one version."""
 
+import errno
 import os
 import random
 import resource
@@ -11,13 +12,17 @@ import time
 from pathlib import Path
 
 import pytest
+from faulty_disk import FaultyDisk
 
 import minillm
 from minillm import files
 from minillm.files import (
     TEMPORARY_PREFIX,
     atomic_directory,
+    atomic_file,
+    atomic_files,
     atomic_write,
+    complete_files,
     recover_directory,
     remove_leftovers,
 )
@@ -42,6 +47,50 @@ def test_a_new_file_has_the_usual_permissions(tmp_path):
     (tmp_path / "usual").touch()
     atomic_write(str(tmp_path / "atomic"), "x")
     assert (tmp_path / "atomic").stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+def test_a_private_file_stays_private(tmp_path):
+    atomic_write(tmp_path / "key", "old")
+    (tmp_path / "key").chmod(0o600)
+    atomic_write(tmp_path / "key", "new")
+    assert (tmp_path / "key").stat().st_mode & 0o777 == 0o600
+
+
+def test_piece_by_piece(tmp_path):
+    atomic_write(tmp_path / "file", "old")
+    with atomic_file(tmp_path / "file") as file:
+        for _ in range(3):
+            file.write(b"new " * 10_000)
+            assert (tmp_path / "file").read_bytes() == b"old"
+    assert (tmp_path / "file").read_bytes() == b"new " * 30_000
+    with pytest.raises(KeyboardInterrupt), atomic_file(tmp_path / "file") as file:
+        file.write(b"half of it")
+        raise KeyboardInterrupt
+    assert (tmp_path / "file").read_bytes() == b"new " * 30_000 and names(tmp_path) == ["file"]
+
+
+def test_what_is_no_file_is_written_to_not_replaced(tmp_path):
+    """/dev/stdout, a pipe: a rename would put a file in its place."""
+    os.mkfifo(tmp_path / "pipe")
+    handle = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    atomic_write(tmp_path / "pipe", "hello")
+    assert os.read(handle, 100) == b"hello"
+    os.close(handle)
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_errors_name_the_path_and_the_reason(tmp_path):
+    with FaultyDisk(fail_at=1), pytest.raises(OSError) as caught:
+        atomic_write(tmp_path / "file", "new")
+    assert caught.value.errno == errno.ENOSPC
+    assert f"{tmp_path / 'file'} can't be written (No space left on device)" in str(caught.value)
+
+
+def test_an_error_that_is_not_about_the_file_stays_as_it_is(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught, atomic_directory(tmp_path / "new"):
+        open(tmp_path / "source")
+    assert "can't be written" not in str(caught.value)
+    assert names(tmp_path) == []
 
 
 def test_a_missing_folder_is_named(tmp_path):
@@ -183,10 +232,96 @@ def test_leftovers_are_removed_and_an_old_folder_is_put_back(tmp_path):
     assert read_version(tmp_path / "kept") == read_version(tmp_path / "lost") == "1"
 
 
+def test_what_is_being_written_is_no_leftover(tmp_path):
+    """Neither for this process nor for another one."""
+    program = "import sys, minillm.files as files; files.remove_leftovers(sys.argv[1])"
+    with atomic_directory(tmp_path / "folder") as folder, atomic_file(tmp_path / "file") as file:
+        file.write(b"1")
+        (folder / "a").touch()
+        remove_leftovers(tmp_path)
+        subprocess.run([sys.executable, "-c", program, tmp_path], env=environment(), check=True)
+        assert len(names(tmp_path)) == 2
+    assert names(tmp_path) == ["file", "folder"] and names(tmp_path / "folder") == ["a"]
+
+
+def test_the_next_write_removes_what_a_kill_left(tmp_path):
+    for write in (
+        lambda: atomic_write(tmp_path / "file", "x"),
+        lambda: write_version(tmp_path / "f", "1"),
+    ):
+        (tmp_path / f"{TEMPORARY_PREFIX}half").mkdir()
+        (tmp_path / f"{TEMPORARY_PREFIX}file").touch()
+        write()
+        assert not [name for name in names(tmp_path) if name.startswith(".")]
+
+
+def test_where_there_are_no_locks_only_what_is_old_is_removed(tmp_path, monkeypatch):
+    def refuse(handle, operation):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(files.fcntl, "flock", refuse)
+    for name in ("old", "new"):
+        (tmp_path / f"{TEMPORARY_PREFIX}{name}").touch()
+    os.utime(tmp_path / f"{TEMPORARY_PREFIX}old", (1, time.time() - 4000))
+    atomic_write(tmp_path / "file", "x")
+    assert names(tmp_path) == [f"{TEMPORARY_PREFIX}new", "file"]
+
+
+# ---------------------------------------------------------------------- some files of a folder
+
+
+def write_files(folder, version):
+    with atomic_files(folder) as new:
+        for name in "abc":
+            (new / name).write_text(version)
+
+
+def read_files(folder):
+    versions = {(folder / name).read_text() for name in "abc"}
+    assert len(versions) == 1, f"mixed: {versions}"
+    return versions.pop()
+
+
+def test_files_are_replaced_together_and_others_stay(tmp_path):
+    write_files(tmp_path / "f", "1")  # a new folder
+    (tmp_path / "f" / "other").write_text("precious")
+    write_files(tmp_path / "f", "2")
+    assert read_files(tmp_path / "f") == "2"
+    assert names(tmp_path) == ["f"] and names(tmp_path / "f") == ["a", "b", "c", "other"]
+    with pytest.raises(KeyboardInterrupt), atomic_files(tmp_path / "f") as new:
+        (new / "a").write_text("3")
+        raise KeyboardInterrupt
+    assert read_files(tmp_path / "f") == "2" and names(tmp_path / "f") == ["a", "b", "c", "other"]
+
+
+@pytest.mark.parametrize("moved", [0, 1, 2, 3])
+def test_a_kill_after_the_decision_is_made_good(tmp_path, moved):
+    write_files(tmp_path, "1")
+    ready = tmp_path / f"{TEMPORARY_PREFIX}ready"
+    ready.mkdir()
+    for number, name in enumerate("abc"):
+        ((tmp_path if number < moved else ready) / name).write_text("2")
+    complete_files(tmp_path)
+    assert read_files(tmp_path) == "2" and names(tmp_path) == ["a", "b", "c"]
+
+
+def test_a_folder_where_a_file_has_to_go_is_found_before_anything_is_moved(tmp_path):
+    write_files(tmp_path, "1")
+    (tmp_path / "d").mkdir()
+    with pytest.raises(IsADirectoryError, match="it is a folder"), atomic_files(tmp_path) as new:
+        for name in "ad":
+            (new / name).write_text("2")
+    assert read_files(tmp_path) == "1" and names(tmp_path) == ["a", "b", "c", "d"]
+
+
+def environment():
+    return {**os.environ, "PYTHONPATH": str(Path(minillm.__file__).parent.parent)}
+
+
 WRITER = """
 import sys
 from pathlib import Path
-from minillm.files import atomic_directory, atomic_write
+from minillm.files import atomic_directory, atomic_files, atomic_write
 
 root = Path(sys.argv[1])
 for version in range(10**9):
@@ -195,18 +330,20 @@ for version in range(10**9):
         (folder / "a").write_text(str(version))
         (folder / "inner").mkdir()
         (folder / "inner" / "b").write_text(str(version))
+    with atomic_files(root / "g") as new:
+        for name in "abc":
+            (new / name).write_text(str(version))
     print(version, flush=True)
 """
 
 
 def test_killed_at_random_moments_one_whole_version_stands(tmp_path):
     """SIGKILL, as by an impatient scheduler: nothing gets the chance to clean up."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(minillm.__file__).parent.parent)}
     generator = random.Random(0)
     for _ in range(6):
         process = subprocess.Popen(
             [sys.executable, "-c", WRITER, str(tmp_path)],
-            env=environment,
+            env=environment(),
             stdout=subprocess.PIPE,
         )
         process.stdout.readline()  # the first version stands
@@ -214,10 +351,12 @@ def test_killed_at_random_moments_one_whole_version_stands(tmp_path):
         process.send_signal(signal.SIGKILL)
         printed = process.communicate(timeout=30)[0].split()
         remove_leftovers(tmp_path)
-        assert names(tmp_path) == ["f", "file"]
+        remove_leftovers(tmp_path / "g")
+        assert names(tmp_path) == ["f", "file", "g"] and names(tmp_path / "g") == ["a", "b", "c"]
+        assert 0 <= int(read_version(tmp_path / "f")) - int(read_files(tmp_path / "g")) <= 1
         lines = set((tmp_path / "file").read_text().splitlines())
         assert len(lines) == 1 and (tmp_path / "file").read_text().count("\n") == 3000
         version = int(read_version(tmp_path / "f"))
         assert int(lines.pop()) - version in (0, 1)
-        if printed:
-            assert version >= int(printed[-1])  # what was reported as written is there
+        if printed:  # what was reported as written is there
+            assert int(read_files(tmp_path / "g")) >= int(printed[-1])

@@ -13,6 +13,9 @@ For a model that predicts the next token: whole documents, and windows of the ro
     encoded = encode_corpus(training, tokenizer, "runs/cache", whole_documents=True)
     batches = CausalBatches(encoded, batch_size=32, length=128, end_of_text=0)
 
+Of either kind the text may be gigabytes: several processes encode it, memory stays flat, and the
+next start opens what is there.
+
 For classifiers: labelled texts, stratified splits, padding.  `python -m minillm.data.download`
 (or `from minillm.data.download import download`) fetches well-known sets.
 

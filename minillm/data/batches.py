@@ -12,6 +12,9 @@ A batch is padded to its longest sequence, so it should hold sequences of simila
 a random sample.  So the shuffled epoch is cut into windows of `window` batches, the sequences are
 sorted by length within their window, cut into batches there, and the batches are shuffled again.
 
+A large corpus is planned section by section (see sections.py), so that neither the memory nor the
+wait for the first batch grows with it.
+
 Every batch holds true and random pairs in equal parts.  With labels as they fall, the first thing
 that a small network could learn about next sentences is which label this batch has more of.  In
 short runs next sentences stayed near 50 % with such batches and rose to 58 % with balanced ones.
@@ -22,9 +25,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from minillm.data.encoded import EncodedCorpus, tokenizer_digest
+from minillm.data.encoded import RELEASE_EVERY, EncodedCorpus, tokenizer_digest
 from minillm.data.masking import Masking, special_ids
 from minillm.data.pairs import SPECIAL_TOKENS_IN_PAIR, PairPlan, plan_pairs
+from minillm.data.sections import Sections
 
 _ORDER_STREAM, _MASK_STREAM = 2, 3  # keep the random numbers of different purposes apart
 
@@ -90,10 +94,12 @@ class PretrainingBatches:
             )
         self.pad_to_multiple_of = pad_to_multiple_of
         self.window = window
-        self._plan_of_epoch: tuple[int, PairPlan] | None = None
-        self._rows_of_epoch: tuple[int, np.ndarray] | None = None
-
-        self.pair_count = len(self._plan(0))  # of epoch 0; others have about as many
+        self.sections = Sections(encoded)
+        first = self._plan(0, 0)
+        self.steps_per_section = -(-len(first) // batch_size)
+        #: Of epoch 0; others have about as many.  (Of several sections: as if all had as many as
+        #: the first.)
+        self.pair_count = len(first) * self.sections.count
         if batch_size > self.pair_count:
             raise ValueError(
                 f"batch_size={batch_size}, but {encoded.name} makes only {self.pair_count} "
@@ -109,13 +115,20 @@ class PretrainingBatches:
         ]
         settings += [*self.masking.replace, whole_words, short_seq_prob, contrast]
         settings += [pad_to_multiple_of, window]
+        if self.sections.count > 1:
+            settings += ["sections", self.sections.count]
+        rows = self._rows(first, 0, 0)
+        self._planned: tuple[tuple[int, int], PairPlan, np.ndarray] = (0, 0), first, rows
         #: Changes with everything that the batches depend on: a resumed run can compare it.
         self.fingerprint = hashlib.sha256(repr(settings).encode()).hexdigest()
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches in an epoch: as many as epoch 0 needs to use each of its pairs."""
-        return -(-self.pair_count // self.batch_size)
+        """Batches in an epoch: as many as epoch 0 needs to use each of its pairs.
+
+        Of a corpus in sections: as many as if each section had as many pairs as the first.
+        """
+        return self.steps_per_section * self.sections.count
 
     def __len__(self) -> int:
         return self.steps_per_epoch
@@ -129,53 +142,84 @@ class PretrainingBatches:
         """
         if step < 0:
             raise ValueError(f"step={step}: steps count from 0")
+        if step % RELEASE_EVERY == 0:
+            self.encoded.release()
         epoch, i = divmod(step, self.steps_per_epoch)
-        return self._collate(self._plan(epoch), self._rows(epoch)[i], step)
+        section, i = divmod(i, self.steps_per_section)
+        plan, rows = self._section(epoch, section)
+        return self._collate(plan, rows[i], step)
 
     def __iter__(self) -> Iterator[dict[str, np.ndarray]]:
-        """The batches of epoch 0, each pair exactly once: the last batch may be smaller."""
-        plan, rows = self._plan(0), self._rows(0)
-        for i in range(len(rows) - 1):
-            yield self._collate(plan, rows[i], i)
-        last = self.pair_count - (len(rows) - 1) * self.batch_size
-        yield self._collate(plan, rows[-1][:last], len(rows) - 1)
+        """The batches of epoch 0, each pair exactly once: the last batch may be smaller.
 
-    def _plan(self, epoch: int) -> PairPlan:
-        """The epoch's pairs; the last plan is kept, because the next step mostly asks for it."""
-        if self._plan_of_epoch is None or self._plan_of_epoch[0] != epoch:
-            plan = plan_pairs(
-                *(self.encoded, self.max_length, self.seed, epoch),
-                *(self.short_seq_prob, self.contrast),
-            )
-            self._plan_of_epoch = epoch, plan
-        return self._plan_of_epoch[1]
+        (The last of each section.  Sections differ by a few pairs: `len` is about right then.)
+        """
+        step = 0
+        for section in range(self.sections.count):
+            plan = self._plan(0, section)
+            full, last = self._shuffle(plan, 0, section)
+            for rows in [*full, last]:
+                yield self._collate(plan, rows, step)
+                step += 1
 
-    def _rows(self, epoch: int) -> np.ndarray:
-        """Which pairs make up which batch: [steps_per_epoch, batch_size]; also kept."""
-        if self._rows_of_epoch is None or self._rows_of_epoch[0] != epoch:
-            self._rows_of_epoch = epoch, self._shuffle(epoch)
-        return self._rows_of_epoch[1]
+    def _section(self, epoch: int, section: int) -> tuple[PairPlan, np.ndarray]:
+        """The section's pairs, and which of them make up which batch; the last asked for is kept.
 
-    def _shuffle(self, epoch: int) -> np.ndarray:
-        plan = self._plan(epoch)
-        rng = np.random.default_rng([self.seed, _ORDER_STREAM, epoch])
+        (Two threads may ask for two sections at the same time: each gets its own.)
+        """
+        planned = self._planned
+        if planned[0] != (epoch, section):
+            plan = self._plan(epoch, section)
+            rows = self._rows(plan, epoch, section)
+            planned = self._planned = (epoch, section), plan, rows
+        return planned[1:]
+
+    def _plan(self, epoch: int, section: int) -> PairPlan:
+        return plan_pairs(
+            *(self.encoded, self.max_length, self.seed, epoch),
+            *(self.short_seq_prob, self.contrast),
+            *(self.sections.documents(self.seed, epoch, section), section),
+        )
+
+    def _rows(self, plan: PairPlan, epoch: int, section: int) -> np.ndarray:
+        """Which pairs make up which batch: [steps_per_section, batch_size].
+
+        The last batch is filled up from the beginning, and so is an epoch (a section) with a few
+        pairs less than the first; of one with more, a random few are left out.
+        """
+        full, last = self._shuffle(plan, epoch, section, self.steps_per_section * self.batch_size)
+        return np.concatenate([full, last[None]])
+
+    def _shuffle(
+        self, plan: PairPlan, epoch: int, section: int, pairs: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The pairs of all batches but the last, [steps - 1, batch_size], and of the last one.
+
+        pairs: so many, repeated or left out; None: each once.
+        """
+        stream = [self.seed, _ORDER_STREAM, epoch, *([section] if section else [])]
+        rng = np.random.default_rng(stream)
         # Units are shuffled: single pairs, or the four that belong together.
         unit = 4 if self.contrast else 1
         per_batch = self.batch_size // unit
         length = (plan.a_length + plan.b_length).reshape(-1, unit).max(axis=1)
         label = plan.next_sentence_label.reshape(-1, unit)[:, 0]
-        # The last batch is filled up from the beginning, and so is an epoch with a few pairs less
-        # than epoch 0; of an epoch with more, a random few are left out.
-        units = np.resize(rng.permutation(len(length)), self.steps_per_epoch * per_batch)
+        units = rng.permutation(len(length))
+        if pairs is not None:
+            units = np.resize(units, pairs // unit)
         place = np.arange(len(units))
         units = units[_alternating(label[units], place, np.zeros_like(place))]
-        full, last = units[:-per_batch], units[-per_batch:]
+        full, last = np.split(units, [(len(units) - 1) // per_batch * per_batch])
         if self.window > 1:
             window = place[: len(full)] // (self.window * per_batch)
             full = full[_alternating(label[full], length[full], window)]
         full = rng.permutation(full.reshape(-1, per_batch), axis=0)
-        units = np.concatenate([full, last[None]])  # (steps, units a batch)
-        return (units[:, :, None] * unit + np.arange(unit)).reshape(-1, self.batch_size)
+
+        def in_pairs(units: np.ndarray) -> np.ndarray:
+            pairs = units[..., None] * unit + np.arange(unit)
+            return pairs.reshape(*units.shape[:-1], units.shape[-1] * unit)
+
+        return in_pairs(full), in_pairs(last)
 
     def _collate(self, plan: PairPlan, rows: np.ndarray, step: int) -> dict[str, np.ndarray]:
         tokens, special = np.asarray(self.encoded.tokens), self.special_ids

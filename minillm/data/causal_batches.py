@@ -19,7 +19,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from minillm.data.encoded import EncodedCorpus
+from minillm.data.encoded import RELEASE_EVERY, EncodedCorpus
 from minillm.data.masking import IGNORED
 
 _WINDOW_STREAM = 4  # keeps the random numbers of different purposes apart
@@ -97,7 +97,7 @@ class CausalBatches:
         ):
             if value < least or value != int(value):
                 raise ValueError(f"{name}={value}: a whole number from {least} was expected")
-        self.row = TokenRow(encoded, end_of_text)
+        self.encoded, self.row = encoded, TokenRow(encoded, end_of_text)
         self.batch_size, self.length, self.seed = batch_size, length, seed
         if len(self.row) < length:
             raise ValueError(
@@ -119,6 +119,8 @@ class CausalBatches:
         """
         if step < 0:
             raise ValueError(f"step={step}: steps count from 0")
+        if step % RELEASE_EVERY == 0:
+            self.encoded.release()
         rng = np.random.default_rng([self.seed, _WINDOW_STREAM, step])
         starts = rng.integers(0, len(self.row) - self.length + 1, self.batch_size)
         ids = np.stack([self.row[start : start + self.length] for start in starts.tolist()])

@@ -15,11 +15,12 @@ from pathlib import Path
 from minillm.data.corpus import TEXT_SUFFIXES
 from minillm.data.tables import Example
 from minillm.data.textfile import check_text_file, read_lines
+from minillm.foreign_files import refuse_escape
 
 WITHOUT_LABEL = "unsup"
 
 
-def read_class_folders(folder: Path) -> Iterator[Example]:
+def read_class_folders(folder: Path, errors: str = "strict") -> Iterator[Example]:
     """Yield the examples of all classes; classes and files in the order of their names.
 
     Of a folder whose subfolder `train` holds class folders (aclImdb itself), `train` is read.
@@ -37,16 +38,18 @@ def read_class_folders(folder: Path) -> Iterator[Example]:
             "expected, with a text file for each example, such as positive/1.txt"
         )
     for subfolder in classes:
+        refuse_escape(subfolder, folder)
         files = _text_files(subfolder)
         if not files:
             raise ValueError(
                 f"there is no text file in {str(subfolder)!r}: each subfolder of "
                 f"{str(folder)!r} is a class, with files that end in {', '.join(TEXT_SUFFIXES)}"
             )
-        films = _films(folder / f"urls_{subfolder.name}.txt")
+        films = _films(folder / f"urls_{subfolder.name}.txt", errors)
         for path in files:
-            check_text_file(path)
-            text = "\n".join(line for _, line in read_lines(path))
+            refuse_escape(path, folder)
+            check_text_file(path, errors)
+            text = "\n".join(line for _, line in read_lines(path, errors))
             number = path.name.partition("_")[0]
             yield Example(repr(str(path)), text, subfolder.name, films.get(number))
 
@@ -69,8 +72,8 @@ def _text_files(folder: Path) -> list[Path]:
     )
 
 
-def _films(path: Path) -> dict[str, str]:
+def _films(path: Path, errors: str) -> dict[str, str]:
     """Review number (from 0, as text) -> the film's page; empty if there is no such file."""
     if not path.is_file():
         return {}
-    return {str(number - 1): url.strip() for number, url in read_lines(path)}
+    return {str(number - 1): url.strip() for number, url in read_lines(path, errors)}

@@ -8,12 +8,15 @@ it is asked for, and no file is ever held in memory whole (a document is).
 import abc
 import hashlib
 import itertools
-import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from minillm.data.textfile import check_text_file, has_blank_lines, read_lines
+from minillm.data.fingerprints import file_state
+from minillm.data.textfile import check_errors, check_text_file, has_blank_lines, read_lines
+from minillm.foreign_files import refuse_escape
+from minillm.strict_json import parse_row
+from minillm.text.byte_alphabet import encodable
 
 TEXT_SUFFIXES = (".txt", ".text", ".md", ".rst")  # what counts as a text file inside a folder
 JSON_LINES_SUFFIXES = (".jsonl", ".ndjson")
@@ -35,7 +38,14 @@ class Corpus(abc.ABC):
 
     @abc.abstractmethod
     def fingerprint(self) -> str:
-        """A short text that is equal for two corpora only if their documents are."""
+        """A short text that is equal for two corpora only if their documents are.
+
+        Of files it is made without reading them whole: see fingerprints.py.
+        """
+
+    def size(self) -> int | None:
+        """About how many bytes of text these are, where that is known without reading them."""
+        return None
 
     def first(self, n: int) -> "Corpus":
         """A corpus of the first `n` documents of this one."""
@@ -77,18 +87,19 @@ class Documents(Corpus):
 class TextFile(Corpus):
     """A text file (`.gz` or plain): documents are separated by blank lines.
 
-    In a file without blank lines every line is a document.
+    In a file without blank lines (in its first 64 MB) every line is a document.
+    errors: "replace" reads bytes that aren't UTF-8 as U+FFFD; with "strict" they are a ValueError.
     """
 
-    def __init__(self, path: str | os.PathLike):
-        self.path = Path(path)
-        check_text_file(self.path)
+    def __init__(self, path: str | os.PathLike, errors: str = "strict"):
+        self.path, self.errors = Path(path), check_errors(errors)
+        check_text_file(self.path, errors)
         self.name = self.path.name
         self.one_document_a_line = not has_blank_lines(self.path)
 
     def __iter__(self) -> Iterator[str]:
         lines = []
-        for _, line in read_lines(self.path):
+        for _, line in read_lines(self.path, self.errors):
             if line.strip():
                 lines.append(line)
             if lines and (self.one_document_a_line or not line.strip()):
@@ -98,18 +109,21 @@ class TextFile(Corpus):
             yield "\n".join(lines)
 
     def fingerprint(self) -> str:
-        return f"text:{file_state(self.path)}"
+        return f"text:{_of_errors(self.errors)}{file_state(self.path)}"
+
+    def size(self) -> int | None:
+        return _size_of_text(self.path)
 
 
 class TextFolder(Corpus):
     """A folder: each text file in it or below it is one document, in the order of their paths.
 
     Text files are those that end in .txt, .text, .md or .rst (also with .gz behind it); hidden
-    files and folders (`.git`) are left out.
+    files and folders (`.git`) are left out.  errors: as for `TextFile`.
     """
 
-    def __init__(self, path: str | os.PathLike):
-        self.path = Path(path)
+    def __init__(self, path: str | os.PathLike, errors: str = "strict"):
+        self.path, self.errors = Path(path), check_errors(errors)
         self.name = self.path.resolve().name
         first = next(iter(self._files()), None)
         if first is None:
@@ -123,33 +137,45 @@ class TextFolder(Corpus):
         for folder, subfolders, names in os.walk(self.path):
             subfolders[:] = [name for name in subfolders if not name.startswith(".")]
             files += [Path(folder, name) for name in names if _is_text_name(name)]
+        for path in files:
+            refuse_escape(path, self.path)
         return sorted(files)
 
     def __iter__(self) -> Iterator[str]:
         for path in self._files():
             if path.stat().st_size == 0:
                 continue
-            check_text_file(path)
-            document = "\n".join(line for _, line in read_lines(path))
+            check_text_file(path, self.errors)
+            document = "\n".join(line for _, line in read_lines(path, self.errors))
             if document.strip():
                 yield document
 
     def fingerprint(self) -> str:
-        states = "\n".join(file_state(path) for path in self._files())
-        return f"folder:{hashlib.sha256(states.encode('utf-8', 'surrogatepass')).hexdigest()}"
+        # Not even samples of the files are read here: there may be a hundred thousand of them.
+        states = "\n".join(file_state(path, samples=False) for path in self._files())
+        digest = hashlib.sha256(states.encode("utf-8", "surrogatepass")).hexdigest()
+        return f"folder:{_of_errors(self.errors)}{digest}"
+
+    def size(self) -> int | None:
+        sizes = [_size_of_text(path) for path in self._files()]
+        known = [size for size in sizes if size is not None]
+        return sum(known) if len(known) == len(sizes) else None
 
 
 class JsonLines(Corpus):
-    """A file with one JSON object a line (`.gz` or plain); a document is its field `text_field`."""
+    """A file with one JSON object a line (`.gz` or plain); a document is its field `text_field`.
 
-    def __init__(self, path: str | os.PathLike, text_field: str = "text"):
-        self.path = Path(path)
+    errors: as for `TextFile`; also of lone surrogates, such as "\\ud83d", half of an emoji.
+    """
+
+    def __init__(self, path: str | os.PathLike, text_field: str = "text", errors: str = "strict"):
+        self.path, self.errors = Path(path), check_errors(errors)
         self.text_field = text_field
-        check_text_file(self.path)
+        check_text_file(self.path, errors)
         self.name = self.path.name
 
     def __iter__(self) -> Iterator[str]:
-        for number, line in read_lines(self.path):
+        for number, line in read_lines(self.path, self.errors):
             if not line.strip():
                 continue
             document = self._field(line, f"row {number} of {str(self.path)!r}")
@@ -158,7 +184,7 @@ class JsonLines(Corpus):
 
     def _field(self, line: str, where: str) -> str:
         try:
-            row = json.loads(line)
+            row = parse_row(line)
         except ValueError as error:
             raise ValueError(
                 f"{where} is not JSON ({error}): each line must be one JSON object, such as "
@@ -176,10 +202,13 @@ class JsonLines(Corpus):
                 f"{where}: field {self.text_field!r} is {type(row[self.text_field]).__name__}, "
                 "a text was expected"
             )
-        return row[self.text_field]
+        return encodable(row[self.text_field], self.errors, where)
 
     def fingerprint(self) -> str:
-        return f"jsonl:{self.text_field}:{file_state(self.path)}"
+        return f"jsonl:{_of_errors(self.errors)}{self.text_field}:{file_state(self.path)}"
+
+    def size(self) -> int | None:
+        return _size_of_text(self.path)
 
 
 class _First(Corpus):
@@ -198,13 +227,18 @@ class _First(Corpus):
         return f"first:{self.n}:{self.corpus.fingerprint()}"
 
 
-def open_corpus(path: str | os.PathLike, text_field: str = "text") -> Corpus:
+def open_corpus(
+    path: str | os.PathLike, text_field: str = "text", errors: str = "strict"
+) -> Corpus:
     """Open a user's own text, by what `path` is:
 
     - a folder: each text file in it or below it is one document (`TextFolder`);
     - .jsonl, .jsonl.gz: one JSON object a line, the document is its `text_field` (`JsonLines`);
     - any other file, plain or .gz: text, documents separated by blank lines, or one document a
       line if there are no blank lines (`TextFile`).
+
+    errors="replace": what isn't UTF-8 is read as U+FFFD, the replacement character, and so is a
+    lone surrogate in a JSONL file; with "strict" it is an error that names the place.
 
     Raises FileNotFoundError; ValueError for an empty or binary file, one that isn't UTF-8, a JSONL
     row without the field, a folder without text files, or a table (.csv, .tsv, .json, .xml).
@@ -214,18 +248,18 @@ def open_corpus(path: str | os.PathLike, text_field: str = "text") -> Corpus:
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
     suffix = suffixes[-1] if suffixes else ""
     if path.is_dir():
-        corpus: Corpus = TextFolder(path)
+        corpus: Corpus = TextFolder(path, errors)
     elif suffix in JSON_LINES_SUFFIXES:
-        corpus = JsonLines(path, text_field)
+        corpus = JsonLines(path, text_field, errors)
     else:
-        check_text_file(path)
+        check_text_file(path, check_errors(errors))
         if suffix in TABLE_SUFFIXES:
             raise ValueError(
                 f"{str(path)!r}: {suffix} is not read as a corpus. Write its texts into a .jsonl "
                 f'file, one {{"{text_field}": "..."}} a line, or into a .txt file with a blank '
                 "line between documents"
             )
-        corpus = TextFile(path)
+        corpus = TextFile(path, errors)
     if next(iter(corpus), None) is None:
         raise ValueError(f"{str(path)!r} holds nothing but white space: no document to learn from")
     return corpus
@@ -235,7 +269,10 @@ def _is_text_name(name: str) -> bool:
     return not name.startswith(".") and name.lower().removesuffix(".gz").endswith(TEXT_SUFFIXES)
 
 
-def file_state(path: Path) -> str:
-    """What tells without reading whether a file is the same: its name, size and time."""
-    state = path.stat()
-    return f"{path.resolve()}:{state.st_size}:{state.st_mtime_ns}"
+def _of_errors(errors: str) -> str:
+    """The part of a fingerprint that says how what isn't UTF-8 was read."""
+    return "" if errors == "strict" else f"{errors}:"
+
+
+def _size_of_text(path: Path) -> int | None:
+    return None if path.suffix.lower() == ".gz" else path.stat().st_size

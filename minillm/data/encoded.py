@@ -9,6 +9,8 @@ Four arrays hold everything, each in a file of its own:
 
 They are opened as memory maps: the operating system reads the pages that are touched and drops
 them when memory is short, so a corpus larger than memory trains, and a second run starts at once.
+(One file for each, however long: a map costs nothing until it is touched, so cutting the files
+into shards would save nothing.)
 The folder is named by a digest of all that the ids depend on.  It is written in a temporary place
 and appears by one rename: there is never half of one.
 """
@@ -16,29 +18,29 @@ and appears by one rename: there is never half of one.
 import contextlib
 import hashlib
 import json
+import mmap
 import os
-import shutil
 import tempfile
-import time
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
-from tqdm import tqdm
 
 from minillm.data.corpus import Corpus, Documents
-from minillm.data.split import clean_document_key
-from minillm.files import TEMPORARY_PREFIX, atomic_directory
-from minillm.text import clean_text, split_sentences
+from minillm.data.encoding import encode_chunks, tokens_dtype, write_arrays
+from minillm.data.fingerprints import SavedFile
+from minillm.files import atomic_directory, remove_leftovers
+from minillm.foreign_files import folder_file
+from minillm.strict_json import read_json
 
-FORMAT = 1  # counts up when the files, or the way from text to sentences and ids, change
+FORMAT = 2  # counts up when the files, or the way from text to sentences and ids, change
 ARRAYS = ("tokens", "sentence_offsets", "document_offsets", "document_keys")
 INFO_FILE = "encoded.json"
-_FLUSH_LENGTH = 1 << 18
-_DEAD_SECONDS = 3600
+RELEASE_EVERY = 16  # steps: batches call `release` so often
+_DTYPES = dict(zip(ARRAYS, (("<u2", "<u4"), ("<i8",), ("<i8",), ("<u8",)), strict=True))
+_BLOCK = 1 << 20  # offsets that are looked at together
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,30 +71,46 @@ class EncodedCorpus:
     def document_count(self) -> int:
         return len(self.document_offsets) - 1
 
+    def release(self) -> None:
+        """Hand the pages that were read back to the operating system, which keeps them in its cache
+        as long as there is room.
+
+        It would take them by itself when memory is short; until then they count as resident, and
+        a run that draws from everywhere would seem to hold the whole corpus.
+        """
+        for name in ARRAYS:
+            pages = getattr(getattr(self, name), "_mmap", None)
+            if pages is not None and hasattr(mmap, "MADV_DONTNEED"):
+                pages.madvise(mmap.MADV_DONTNEED)
+
     def sentence(self, s: int) -> np.ndarray:
         """The token ids of sentence `s` (without [CLS] and [SEP])."""
         return self.tokens[self.sentence_offsets[s] : self.sentence_offsets[s + 1]]
 
     @classmethod
-    def open(cls, folder: str | os.PathLike, verify: bool = True) -> "EncodedCorpus":
+    def open(cls, folder: str | os.PathLike, verify: bool | str = True) -> "EncodedCorpus":
         """Open an encoded corpus that `encode_corpus` wrote, as memory maps.
 
-        verify: read every byte once and compare its digest (about 1 GB/s); the lengths of the
-        files are compared in any case.  Raises FileNotFoundError, or ValueError for a folder that
-        is damaged or was written in another format.
+        verify: True: compare digests; of a file over 16 MB whose date is that of its writing a
+        digest of samples, of any other that of every byte.  "all": of every byte in any case
+        (about 1 GB/s).  False: compare the lengths of the files only.
+        Raises FileNotFoundError, or ValueError for a folder that is damaged or was written in
+        another format.
         """
         folder = Path(folder)
         info = _read_info(folder)
         arrays = {}
         for name in ARRAYS:
-            path, entry = folder / f"{name}.bin", info["arrays"][name]
+            path, entry = folder_file(folder, f"{name}.bin"), info["arrays"][name]
             dtype = np.dtype(entry["dtype"])
             size, expected = path.stat().st_size, entry["length"] * dtype.itemsize
             if size != expected:
                 raise ValueError(f"{str(path)!r} has {size} bytes, {expected} were written")
-            if verify and _file_digest(path) != entry["digest"]:
-                raise ValueError(f"{str(path)!r} isn't what was written: its digest differs")
+            if verify:
+                saved = {field: entry[field] for field in SavedFile.__dataclass_fields__}
+                SavedFile(**saved).check(path, every_byte=verify == "all")
             arrays[name] = np.memmap(path, dtype=dtype, mode="r", shape=(entry["length"],))
+        _check_offsets(folder, *(arrays[name] for name in ARRAYS))
         return cls(
             **arrays,
             name=info["name"],
@@ -106,8 +124,9 @@ def encode_corpus(
     tokenizer,
     cache_folder: str | os.PathLike,
     progress: bool = True,
-    verify: bool = True,
+    verify: bool | str = True,
     whole_documents: bool = False,
+    processes: int | None = None,
 ) -> EncodedCorpus:
     """Encode a corpus, or open what an earlier call with the same corpus and tokenizer wrote.
 
@@ -118,20 +137,25 @@ def encode_corpus(
     about sentences; a model that writes needs what is between them as well, spaces and line breaks.
 
     cache_folder: holds one folder for each corpus and tokenizer.  progress: show a progress bar.
-    verify: see `EncodedCorpus.open`.
-    Memory stays flat however long the corpus is (but a `Documents` corpus is in memory itself).
+    verify: see `EncodedCorpus.open`.  processes: how many encode; None: one for each core that this
+    process may use.  The result is the same for any number.
+
+    Memory stays flat however long the corpus is (but a `Documents` corpus is in memory itself), and
+    what is found in the cache is opened in a moment (see fingerprints.py).
     A damaged cache is encoded again, with a warning.  Raises ValueError if the corpus holds no
-    token at all; if anything is raised on the way, nothing is left behind.
+    token at all, RuntimeError if its files changed while they were read, OSError if the disk is
+    full; if anything is raised on the way, nothing is left behind.
     """
     if not isinstance(corpus, Corpus):
         corpus = Documents(corpus)
-    tokenizer_name = tokenizer_digest(tokenizer)
-    state = f"{FORMAT}\n{tokenizer_name}\n{corpus.fingerprint()}"
+    tokenizer_name, fingerprint = tokenizer_digest(tokenizer), corpus.fingerprint()
+    state = f"{FORMAT}\n{tokenizer_name}\n{fingerprint}"
     if whole_documents:
         state += "\nwhole documents"
     key = hashlib.sha256(state.encode()).hexdigest()
     cache_folder = Path(cache_folder)
     folder = cache_folder / f"encoded-{key[:20]}"
+    remove_leftovers(cache_folder)
     if folder.exists():
         try:
             return EncodedCorpus.open(folder, verify)
@@ -141,10 +165,29 @@ def encode_corpus(
                 RuntimeWarning,
                 stacklevel=2,
             )
-    cache_folder.mkdir(parents=True, exist_ok=True)
-    _remove_dead_builds(cache_folder)
     with atomic_directory(folder) as temporary:
-        _write(corpus, tokenizer, tokenizer_name, temporary, progress, whole_documents)
+        with contextlib.closing(
+            encode_chunks(corpus, tokenizer, whole_documents, processes, progress)
+        ) as chunks:
+            entries = write_arrays(chunks, tokens_dtype(tokenizer), temporary)
+        if entries["tokens"]["length"] == 0:
+            raise ValueError(
+                f"{corpus.name}: no document with a token in it: nothing to learn. Add documents, "
+                "or check that they are separated (by blank lines in a text file)"
+            )
+        if corpus.fingerprint() != fingerprint:
+            raise RuntimeError(
+                f"{corpus.name} was changed while it was being encoded: start again when nothing "
+                "writes to it any more"
+            )
+        info = {
+            "format": FORMAT,
+            "name": corpus.name,
+            "tokenizer_digest": tokenizer_name,
+            "arrays": entries,
+        }
+        content = json.dumps(info, indent=2) + "\n"
+        (temporary / INFO_FILE).write_text(content, encoding="utf-8")
     return EncodedCorpus.open(folder, verify=False)
 
 
@@ -153,83 +196,13 @@ def tokenizer_digest(tokenizer) -> str:
 
     But for truncation and padding, which `encode_ids` knows nothing of.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         path = Path(folder, "tokenizer.json")
         tokenizer.save(str(path))
         state = json.loads(path.read_text(encoding="utf-8"))
     state = {name: value for name, value in state.items() if name not in ("truncation", "padding")}
+    state["model"].pop("sha256", None)  # a digest of those two as well
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
-
-
-def _write(
-    corpus: Corpus,
-    tokenizer,
-    tokenizer_name: str,
-    folder: Path,
-    progress: bool,
-    whole_documents: bool,
-) -> None:
-    tokens_dtype = "<u2" if tokenizer.get_vocab_size() <= 2**16 else "<u4"
-    with contextlib.ExitStack() as files:
-        tokens, sentence_offsets, document_offsets, document_keys = writers = [
-            _ArrayWriter(files.enter_context(open(folder / f"{name}.bin", "wb")), dtype)
-            for name, dtype in zip(ARRAYS, (tokens_dtype, "<i8", "<i8", "<u8"), strict=True)
-        ]
-        sentence_offsets.extend([0])
-        document_offsets.extend([0])
-        total = len(corpus) if hasattr(corpus, "__len__") else None
-        for document in tqdm(
-            corpus, f"encoding {corpus.name}", total, unit=" documents", disable=not progress
-        ):
-            sentences_before = sentence_offsets.length
-            text = clean_text(document)
-            for sentence in [text] if whole_documents else split_sentences(text):
-                ids = tokenizer.encode_ids(sentence)
-                if ids:
-                    tokens.extend(ids)
-                    sentence_offsets.extend([tokens.length])
-            if sentence_offsets.length > sentences_before:
-                document_offsets.extend([sentence_offsets.length - 1])
-                document_keys.extend([clean_document_key(text)])
-        if tokens.length == 0:
-            raise ValueError(
-                f"{corpus.name}: no document with a token in it: nothing to learn. Add documents, "
-                "or check that they are separated (by blank lines in a text file)"
-            )
-        entries = {name: writer.finish() for name, writer in zip(ARRAYS, writers, strict=True)}
-    info = {
-        "format": FORMAT,
-        "name": corpus.name,
-        "tokenizer_digest": tokenizer_name,
-        "arrays": entries,
-    }
-    (folder / INFO_FILE).write_text(json.dumps(info, indent=2) + "\n", encoding="utf-8")
-
-
-class _ArrayWriter:
-    """Writes a long array to an open file piece by piece, and keeps its digest."""
-
-    def __init__(self, file: BinaryIO, dtype: str):
-        self.file, self.dtype = file, dtype
-        self.digest = hashlib.blake2b(digest_size=16)
-        self.buffer: list[int] = []
-        self.length = 0
-
-    def extend(self, values: list[int]) -> None:
-        self.buffer += values
-        self.length += len(values)
-        if len(self.buffer) >= _FLUSH_LENGTH:
-            self._flush()
-
-    def _flush(self) -> None:
-        content = np.array(self.buffer, dtype=self.dtype).tobytes()
-        self.file.write(content)
-        self.digest.update(content)
-        self.buffer = []
-
-    def finish(self) -> dict:
-        self._flush()
-        return {"dtype": self.dtype, "length": self.length, "digest": self.digest.hexdigest()}
 
 
 def _read_info(folder: Path) -> dict:
@@ -240,36 +213,40 @@ def _read_info(folder: Path) -> dict:
             "make one with encode_corpus"
         )
     try:
-        info = json.loads(path.read_text(encoding="utf-8"))
+        info = read_json(folder_file(folder, INFO_FILE))
         complete = info["format"] == FORMAT and all(
-            isinstance(info["arrays"][name]["length"], int)
+            type(info["arrays"][name]["length"]) is int
+            and info["arrays"][name]["length"] > 0
             and isinstance(info["arrays"][name]["digest"], str)
-            and np.dtype(info["arrays"][name]["dtype"]).kind in "iu"
+            and SavedFile.__dataclass_fields__.keys() <= info["arrays"][name].keys()
+            and info["arrays"][name]["dtype"] in _DTYPES[name]
             for name in ARRAYS
         )
         complete = complete and isinstance(info["name"], str)
         complete = complete and isinstance(info["tokenizer_digest"], str)
-    except (ValueError, KeyError, TypeError):
+    except ValueError as error:
+        raise ValueError(f"{str(path)!r} is damaged: {error}") from error
+    except (KeyError, TypeError, AttributeError):
         complete = False
     if not complete:
         raise ValueError(f"{str(path)!r} is damaged, or was written in another format")
     return info
 
 
-def _file_digest(path: Path) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _remove_dead_builds(cache_folder: Path) -> None:
-    """Remove what builds that were killed left behind: temporary folders long untouched.
-
-    The hour's wait leaves alone what another process may be writing at this moment.
-    """
-    for leftover in cache_folder.glob(f"{TEMPORARY_PREFIX}*"):
-        files = [leftover, *leftover.glob("*")]
-        if time.time() - max(file.stat().st_mtime for file in files) > _DEAD_SECONDS:
-            shutil.rmtree(leftover, ignore_errors=True)
+def _check_offsets(folder: Path, tokens, sentence_offsets, document_offsets, document_keys) -> None:
+    """The offsets must ascend from 0 to the end of what they point to: one sweep over each."""
+    for name, offsets, end in (
+        ("sentence_offsets", sentence_offsets, len(tokens)),
+        ("document_offsets", document_offsets, len(sentence_offsets) - 1),
+    ):
+        blocks = (offsets[i : i + _BLOCK + 1] for i in range(0, len(offsets), _BLOCK))
+        ascending = all((block[1:] >= block[:-1]).all() for block in blocks)
+        if offsets[0] != 0 or offsets[-1] != end or not ascending:
+            path = folder / f"{name}.bin"
+            raise ValueError(f"{str(path)!r} is damaged: it doesn't ascend from 0 to {end}")
+    if len(document_keys) != len(document_offsets) - 1:
+        path = folder / "document_keys.bin"
+        raise ValueError(
+            f"{str(path)!r} is damaged: {len(document_keys)} keys of "
+            f"{len(document_offsets) - 1} documents"
+        )

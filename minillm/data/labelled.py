@@ -26,6 +26,7 @@ from minillm.data.tables import (
     read_json_lines,
     read_table,
 )
+from minillm.data.textfile import check_errors
 
 
 class LabelledTexts:
@@ -124,6 +125,7 @@ def open_labelled(
     label_field: str = "label",
     label_names: Sequence[str] | None = None,
     group_field: str | None = None,
+    errors: str = "strict",
 ) -> LabelledTexts:
     """Open a user's own labelled texts, by what `path` is:
 
@@ -139,22 +141,24 @@ def open_labelled(
     `LabelledTexts(data.texts, data.labels, ["negative", "positive"])`.
     group_field: a column that says which rows belong together; becomes `groups`.  In aclImdb the
     groups are the films.
+    errors: as for `open_corpus`: "replace" reads what isn't UTF-8 as U+FFFD.
 
     Raises FileNotFoundError; ValueError, naming file and row, for a column that isn't there, a row
     with too few columns, a label that isn't in the list or is empty, an empty text, bytes that
     aren't UTF-8, an empty file, a class without examples, or fewer than two classes.
     """
     path = Path(path)
+    check_errors(errors)
     names = None if label_names is None else _checked_names(label_names)
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
     suffix = suffixes[-1] if suffixes else ""
     if path.is_dir():
-        examples = read_class_folders(path)
+        examples = read_class_folders(path, errors)
     elif suffix in CSV_SUFFIXES:
         delimiter = CSV_SUFFIXES[suffix]
-        examples = read_table(path, delimiter, text_field, label_field, group_field, names)
+        examples = read_table(path, delimiter, text_field, label_field, group_field, names, errors)
     elif suffix in JSON_LINES_SUFFIXES:
-        examples = read_json_lines(path, text_field, label_field, group_field)
+        examples = read_json_lines(path, text_field, label_field, group_field, errors)
     elif not path.exists():
         raise FileNotFoundError(
             f"there is no file or folder {str(path)!r} (looked from {str(Path.cwd())!r}): "

@@ -65,9 +65,13 @@ def plan_pairs(
     epoch: int = 0,
     short_seq_prob: float = 0.1,
     contrast: bool = False,
+    documents: np.ndarray | None = None,
+    section: int = 0,
 ) -> PairPlan:
     """The pairs of one epoch over an encoded corpus, a pure function of (seed, epoch).
 
+    documents: only of these documents (indices, rising), which are a section of a corpus that is
+    too large to be planned as a whole (see sections.py); section: its number.
     max_length: the longest sequence with its three special tokens.  short_seq_prob: the part of
     the chunks that aim at a random shorter length.  contrast: every chunk exchanges, and both the
     true and the exchanged pairs are kept, four in a row: (A, B), (A', B'), (A, B'), (A', B).
@@ -87,9 +91,9 @@ def plan_pairs(
             "[CLS], a token, [SEP], a token, [SEP]"
         )
     max_tokens = max_length - SPECIAL_TOKENS_IN_PAIR
-    rng = np.random.default_rng([seed, _STREAM, epoch])
+    rng = np.random.default_rng([seed, _STREAM, epoch, *([section] if section else [])])
 
-    first, end, document = _cut(encoded, max_tokens, short_seq_prob, rng)
+    first, end, document = _cut(encoded, max_tokens, short_seq_prob, rng, documents)
     key = encoded.document_keys[document]
     offsets = np.asarray(encoded.sentence_offsets)
     if contrast:
@@ -119,27 +123,31 @@ def plan_pairs(
     return PairPlan(a_start, a_length, a_document, b_start, b_length, b_document, label)
 
 
-def _cut(encoded: EncodedCorpus, max_tokens: int, short_seq_prob: float, rng) -> tuple:
-    """Cut all documents into chunks [first, end) of at least two sentences.
+def _cut(
+    encoded: EncodedCorpus, max_tokens: int, short_seq_prob: float, rng, documents=None
+) -> tuple:
+    """Cut the documents (None: all) into chunks [first, end) of at least two sentences.
 
     Every document advances by one chunk in each round of the loop, all of them at once.
     Returns (first, end, document), sorted by document and position.
     """
     offsets = np.asarray(encoded.sentence_offsets)  # a plain view: results are no memory maps
     document_offsets = np.asarray(encoded.document_offsets)
-    document_start, document_end = document_offsets[:-1], document_offsets[1:]
-    document = np.flatnonzero(document_end - document_start >= 2)  # those that aren't used up yet
+    if documents is None:
+        documents = np.arange(encoded.document_count)
+    start, stop = document_offsets[documents], document_offsets[documents + 1]
+    document = documents[stop - start >= 2]  # those that aren't used up yet
     if len(np.unique(encoded.document_keys[document])) < 2:
         raise ValueError(
             f"{encoded.name}: too small for sentence pairs: {len(document)} of "
-            f"{encoded.document_count} documents have two sentences or more, and at least two "
+            f"{len(documents)} documents have two sentences or more, and at least two "
             "such documents with different texts are needed. Add documents, or check that they "
             "are separated (by blank lines in a text file)"
         )
-    position = document_start[document]  # the sentence at which the next chunk begins
+    position = document_offsets[document]  # the sentence at which the next chunk begins
     chunks = []
     while len(document):
-        stop = document_end[document]
+        stop = document_offsets[document + 1]
         # A last sentence that would be alone takes the one before it along once more.
         first = np.minimum(position, stop - 2)
         short = rng.random(len(document)) < short_seq_prob
@@ -163,10 +171,12 @@ def _halves(encoded, first, end, document, max_tokens: int) -> tuple:
     offsets = np.asarray(encoded.sentence_offsets)
     middle = np.searchsorted(offsets, (offsets[first] + offsets[end]) // 2)
     boundary = offsets[np.clip(middle, first + 1, end - 1)]
-    document_begins = offsets[np.asarray(encoded.document_offsets)]
+    document_offsets = np.asarray(encoded.document_offsets)
+    document_begins = offsets[document_offsets[document]]
+    document_ends = offsets[document_offsets[document + 1]]
     half = max_tokens // 2
-    a_length = np.minimum(half, boundary - document_begins[document])
-    b_length = np.minimum(max_tokens - half, document_begins[document + 1] - boundary)
+    a_length = np.minimum(half, boundary - document_begins)
+    b_length = np.minimum(max_tokens - half, document_ends - boundary)
     return boundary - a_length, a_length, boundary, b_length
 
 

@@ -11,7 +11,8 @@ import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
-from minillm.data.corpus import Corpus, file_state
+from minillm.data.corpus import Corpus
+from minillm.data.fingerprints import file_state
 from minillm.data.labelled import LabelledTexts
 
 SOURCES = ("imdb", "rotten_tomatoes")

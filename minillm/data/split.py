@@ -19,6 +19,7 @@ from minillm.data.corpus import Corpus, Documents
 from minillm.text import clean_text
 
 _NOT_LETTERS_OR_DIGITS = regex.compile(r"[^\p{L}\p{N}]+")
+_ASCII_NOT_LETTERS_OR_DIGITS = bytes(b for b in range(128) if not chr(b).isalnum())
 
 
 def document_key(text: str, seed: int = 0) -> int:
@@ -33,10 +34,14 @@ def document_key(text: str, seed: int = 0) -> int:
 
 def clean_document_key(text: str, seed: int = 0) -> int:
     """`document_key` of a text that `clean_text` has cleaned already."""
-    text = unicodedata.normalize("NFKD", text).casefold()
-    letters = _NOT_LETTERS_OR_DIGITS.sub("", unicodedata.normalize("NFKD", text))
+    if text.isascii():  # the same, eight times as fast
+        letters = text.lower().encode().translate(None, _ASCII_NOT_LETTERS_OR_DIGITS)
+    else:
+        text = unicodedata.normalize("NFKD", text).casefold()
+        text = unicodedata.normalize("NFKD", text)
+        letters = _NOT_LETTERS_OR_DIGITS.sub("", text).encode("utf-8")
     salt = (seed % 2**64).to_bytes(8, "little")
-    digest = hashlib.blake2b(letters.encode("utf-8"), digest_size=8, salt=salt).digest()
+    digest = hashlib.blake2b(letters, digest_size=8, salt=salt).digest()
     return int.from_bytes(digest, "little")
 
 
@@ -61,16 +66,22 @@ def split_documents(
     """
     is_held_out("", held_out, seed)  # raises now, not when the first document is read
     corpus = documents if isinstance(documents, Corpus) else Documents(documents)
-    return _Part(corpus, held_out, seed, False), _Part(corpus, held_out, seed, True)
+    return Part(corpus, held_out, seed, False), Part(corpus, held_out, seed, True)
 
 
-class _Part(Corpus):
-    """One side of a split."""
+class Part(Corpus):
+    """One side of a split: the documents of `corpus` that fall on it."""
 
     def __init__(self, corpus: Corpus, held_out: float, seed: int, held_out_side: bool):
         self.corpus, self.held_out, self.seed = corpus, held_out, seed
         self.held_out_side = held_out_side
         self.name = f"{corpus.name}, {'held out' if held_out_side else 'training'}"
+
+    def holds(self, clean: str, key: int) -> bool:
+        """Whether a document is on this side: its cleaned text, and `clean_document_key` of it."""
+        if self.seed != 0:
+            key = clean_document_key(clean, self.seed)
+        return (key < self.held_out * 2**64) == self.held_out_side
 
     def __iter__(self) -> Iterator[str]:
         for document in self.corpus:

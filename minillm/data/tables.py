@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from minillm.data.textfile import check_text_file, read_lines
+from minillm.foreign_files import shortened
+from minillm.strict_json import parse_row
+from minillm.text.byte_alphabet import encodable
 
 CSV_SUFFIXES = {".csv": ",", ".tsv": "\t"}
 JSON_LINES_SUFFIXES = (".jsonl", ".ndjson")
@@ -36,21 +39,21 @@ class _Row(NamedTuple):
 
 
 def read_json_lines(
-    path: Path, text_field: str, label_field: str, group_field: str | None
+    path: Path, text_field: str, label_field: str, group_field: str | None, errors: str = "strict"
 ) -> Iterator[Example]:
     """Yield the examples of a JSONL file.  A label may be a text, a whole number, or true/false.
 
     Raises ValueError, naming the row, for what is no JSON object or lacks a field, for a text that
-    is no str, and for other labels.
+    is no str, for lone surrogates (unless `errors` is "replace"), and for other labels.
     """
-    check_text_file(path)
-    for number, line in read_lines(path):
+    check_text_file(path, errors)
+    for number, line in read_lines(path, errors):
         if not line.strip():
             continue
         where = f"row {number} of {str(path)!r}"
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
+            row = parse_row(line)
+        except ValueError as error:
             raise ValueError(
                 f"{where} is not JSON ({error}): each line must be one JSON object, such as "
                 f'{{"{text_field}": "...", "{label_field}": "..."}}'
@@ -71,8 +74,10 @@ def read_json_lines(
                 f"{where}: label {json.dumps(label):.80} in field {label_field!r}, a text or a "
                 "whole number was expected"
             )
+        text = encodable(text, errors, where)
+        label = encodable(label if isinstance(label, str) else json.dumps(label), errors, where)
         group = None if group_field is None else json.dumps(row[group_field])
-        yield Example(where, text, label if isinstance(label, str) else json.dumps(label), group)
+        yield Example(where, text, label, group)
 
 
 def read_table(
@@ -82,6 +87,7 @@ def read_table(
     label_field: str,
     group_field: str | None,
     label_names: list[str] | None,
+    errors: str = "strict",
 ) -> Iterator[Example]:
     """Yield the examples of a CSV (delimiter ",") or TSV ("\\t") file.
 
@@ -90,8 +96,11 @@ def read_table(
     Raises ValueError for a column that isn't there, and a row that is longer or shorter than the
     first.
     """
-    check_text_file(path)
-    rows = _tsv_rows(path) if delimiter == "\t" else list(_csv_rows(path, delimiter))
+    check_text_file(path, errors)
+    if delimiter == "\t":
+        rows = _tsv_rows(path, errors)
+    else:
+        rows = list(_csv_rows(path, delimiter, errors))
     if not rows:
         raise ValueError(f"{str(path)!r} holds nothing but blank lines: there is no example in it")
     header = [name.strip() for name in rows[0].fields]
@@ -113,7 +122,9 @@ def read_table(
         if len(missing) < len(wanted) or guess is None:
             raise _no_column(repr(str(path)), missing[0], header)
         text, label, group = 1 - guess, guess, []
-    for where, fields in rows:
+    rows.reverse()
+    while rows:  # each is let go of when it has become an example
+        where, fields = rows.pop()
         yield Example(where, fields[text], fields[label], fields[group[0]] if group else None)
 
 
@@ -136,7 +147,7 @@ def _label_column(rows: list[_Row], label_names: list[str] | None) -> int | None
     return label
 
 
-def _tsv_rows(path: Path) -> list[_Row]:
+def _tsv_rows(path: Path, errors: str) -> list[_Row]:
     """The rows of a TSV file, whether or not its writer used quotes.
 
     If each line has as many tabs as the first, each line is a row: a quote mark can't swallow the
@@ -147,7 +158,7 @@ def _tsv_rows(path: Path) -> list[_Row]:
     """
     lines = [
         _Row(f"row {number} of {str(path)!r}", line.split("\t"))
-        for number, line in read_lines(path)
+        for number, line in read_lines(path, errors)
         if line
     ]
     if _equally_long(lines):
@@ -156,18 +167,18 @@ def _tsv_rows(path: Path) -> list[_Row]:
             return [_Row(row.where, [_unquote(field) for field in row.fields]) for row in lines]
         return lines
     try:
-        rows = list(_csv_rows(path, "\t"))
+        rows = list(_csv_rows(path, "\t", errors))
     except ValueError:
         return lines
     return rows if _equally_long(rows) else lines
 
 
-def _csv_rows(path: Path, delimiter: str) -> Iterator[_Row]:
+def _csv_rows(path: Path, delimiter: str, errors: str) -> Iterator[_Row]:
     lines = 0
 
     def counted() -> Iterable[str]:
         nonlocal lines
-        for lines, line in read_lines(path):  # noqa: B007
+        for lines, line in read_lines(path, errors):  # noqa: B007
             yield line + "\n"
 
     # The limit (of a field's length, 131,072 as it stands) is one for the whole program: a long
@@ -207,7 +218,8 @@ def _unquote(field: str) -> str:
 
 def _no_column(where: str, name: str, columns: list[str]) -> ValueError:
     short = [column if len(column) <= 40 else f"{column[:40]}..." for column in columns]
+    listed = shortened(", ".join(map(repr, short)) or "none")
     return ValueError(
-        f"{where} has no column {name!r}, it has {', '.join(map(repr, short)) or 'none'}: say "
+        f"{where} has no column {name!r}, it has {listed}: say "
         "which column holds what with text_field= and label_field="
     )

@@ -71,13 +71,16 @@ def _look_up(table, contexts) -> tuple[np.ndarray, np.ndarray]:
 class WordOverlap:
     """B follows A if they share enough words: sum over shared tokens of log(documents / df).
 
-    df is the number of training documents that hold the token; the threshold is the one that
-    decides most of the pairs in `training_batches` rightly.
+    df is the number of training documents that hold the token, counted in the first `token_limit`
+    tokens of `encoded`; the threshold is the one that decides most of the pairs in
+    `training_batches` rightly.
     """
 
-    def __init__(self, encoded, vocab_size: int, training_batches):
-        tokens = np.asarray(encoded.tokens, dtype=np.int64)
+    def __init__(self, encoded, vocab_size: int, training_batches, token_limit: int = 20_000_000):
         starts = np.asarray(encoded.sentence_offsets)[np.asarray(encoded.document_offsets)]
+        # The documents that end within the limit (one, if the first is longer).
+        starts = starts[: max(2, np.searchsorted(starts, token_limit, side="right"))]
+        tokens = np.asarray(encoded.tokens[: starts[-1]], dtype=np.int64)
         document = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
         present = np.unique(document * vocab_size + tokens) % vocab_size
         df = np.bincount(present, minlength=vocab_size)

@@ -108,6 +108,10 @@ def gelu(x, approximate="none"):
     return y, backward if is_grad_enabled() else None
 
 
+# The two bodies below compute in place where they can: an operation costs less time than the memory
+# for its result.
+
+
 @fuse
 def _gelu_float32(xp, x):
     """Exact GELU and its derivative to float32's precision.
@@ -115,27 +119,55 @@ def _gelu_float32(xp, x):
     The tail Q(|x|) = 1 - Phi(|x|) by Abramowitz & Stegun 7.1.26 (error below 7.5e-8): a polynomial
     in t = 1 / (1 + p |x| / sqrt 2) times e^(-x^2/2), which phi(x) needs anyway.
     """
-    t = 1 / (1 + (0.3275911 / math.sqrt(2)) * xp.abs(x))
-    bell = xp.exp(-0.5 * x * x)
-    polynomial = 1.061405429 * t - 1.453152027
-    polynomial = polynomial * t + 1.421413741
-    polynomial = polynomial * t - 0.284496736
-    polynomial = polynomial * t + 0.254829592
-    Q = 0.5 * polynomial * t * bell
+    t = xp.abs(x)
+    t *= 0.3275911 / math.sqrt(2)
+    t += 1
+    t = 1 / t
+    Q = (0.5 * 1.061405429) * t  # 0.5 stands in every coefficient: Q = (1 - erf) / 2
+    Q -= 0.5 * 1.453152027
+    Q *= t
+    Q += 0.5 * 1.421413741
+    Q *= t
+    Q -= 0.5 * 0.284496736
+    Q *= t
+    Q += 0.5 * 0.254829592
+    Q *= t
+    bell = -0.5 * x
+    bell *= x
+    bell = xp.exp(bell)
+    Q *= bell
     # Phi(x) is 1 - Q(|x|) for positive x, Q(|x|) for negative x: 1/2 +- (1/2 - Q(|x|)).
-    Phi = xp.copysign(0.5 - Q, x) + 0.5
-    return x * Phi, Phi + x * bell * (1 / math.sqrt(2 * math.pi))
+    Phi = xp.copysign(0.5 - Q, x)
+    Phi += 0.5
+    bell *= x
+    bell *= 1 / math.sqrt(2 * math.pi)  # x phi(x)
+    bell += Phi
+    return x * Phi, bell
 
 
 @fuse
 def _gelu_tanh(xp, x):
-    """GELU's tanh form and its derivative; du/dx = sqrt(2/pi) (1 + 3 * 0.044715 x^2)."""
-    c = math.sqrt(2 / math.pi)
+    """GELU's tanh form and its derivative.
+
+    With u = c x (1 + k x^2), c = sqrt(2/pi) and k = 0.044715: Phi = (1 + tanh u) / 2, and the
+    derivative is Phi + x (1 - tanh(u)^2) / 2 du/dx, du/dx = c + 3 c k x^2.
+    """
+    c, k = math.sqrt(2 / math.pi), 0.044715
     square = x * x
-    t = xp.tanh(c * x * (1 + 0.044715 * square))
-    Phi = 0.5 + 0.5 * t
-    dPhi = 0.5 * (1 - t * t) * (c + (3 * 0.044715 * c) * square)
-    return x * Phi, Phi + x * dPhi
+    t = (c * k) * square
+    t += c
+    t *= x  # u
+    t = xp.tanh(t)
+    square *= 1.5 * c * k
+    square += 0.5 * c  # 1/2 du/dx
+    dydx = t * t
+    dydx = 1 - dydx
+    dydx *= square
+    dydx *= x  # last: for a huge x the product is 0 by now
+    t *= 0.5
+    t += 0.5  # Phi
+    dydx += t
+    return x * t, dydx
 
 
 @differentiable

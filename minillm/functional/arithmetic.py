@@ -6,29 +6,42 @@ from minillm.autograd import differentiable
 from minillm.backend import array_module
 
 
+def shape_of(operand):
+    """The shape of an array, None of a Python scalar.
+
+    A backward function that needs no more than the shape asks for it beforehand: what it refers
+    to stays in memory until it has run.
+    """
+    return getattr(operand, "shape", None)
+
+
 def unbroadcast(gradient, operand):
     """Undo broadcasting: sum `gradient` over the axes along which `operand` was repeated.
+
+    operand: an array, its shape, or a Python scalar.
 
     y = x + b with x (B, L, D) and b (D,) uses each b_d B*L times, and the gradient of a value
     that is used several times is the sum over its uses.  None for a Python scalar.
     """
-    if not hasattr(operand, "shape"):
+    shape = operand if isinstance(operand, tuple) else shape_of(operand)
+    if shape is None:
         return None
-    if gradient.shape == operand.shape:
+    if gradient.shape == shape:
         return gradient
-    added = gradient.ndim - operand.ndim
+    added = gradient.ndim - len(shape)
     repeated = tuple(range(added)) + tuple(
-        added + i for i, n in enumerate(operand.shape) if n == 1 and gradient.shape[added + i] != 1
+        added + i for i, n in enumerate(shape) if n == 1 and gradient.shape[added + i] != 1
     )
-    return gradient.sum(axis=repeated, keepdims=True).reshape(operand.shape)
+    return gradient.sum(axis=repeated, keepdims=True).reshape(shape)
 
 
 @differentiable
 def add(x, y):
     """x + y."""
+    x_shape, y_shape = shape_of(x), shape_of(y)
 
     def backward(dz):
-        return unbroadcast(dz, x), unbroadcast(dz, y)
+        return unbroadcast(dz, x_shape), unbroadcast(dz, y_shape)
 
     return x + y, backward
 
@@ -36,9 +49,10 @@ def add(x, y):
 @differentiable
 def subtract(x, y):
     """x - y."""
+    x_shape, y_shape = shape_of(x), shape_of(y)
 
     def backward(dz):
-        return unbroadcast(dz, x), unbroadcast(-dz, y)
+        return unbroadcast(dz, x_shape), unbroadcast(-dz, y_shape)
 
     return x - y, backward
 
@@ -148,13 +162,14 @@ def abs(x):
 def where(condition, x, y):
     """x where `condition` (boolean) holds, y elsewhere; the gradient goes to the side taken."""
     xp = array_module(condition)
+    x_shape, y_shape = shape_of(x), shape_of(y)
 
     def backward(dz):
         # A new 0 of dz's dtype: the untaken side gets no gradient.
         return (
             None,
-            unbroadcast(xp.where(condition, dz, 0), x),
-            unbroadcast(xp.where(condition, 0, dz), y),
+            unbroadcast(xp.where(condition, dz, 0), x_shape),
+            unbroadcast(xp.where(condition, 0, dz), y_shape),
         )
 
     return xp.where(condition, x, y), backward
@@ -165,9 +180,9 @@ def masked_fill(x, mask, value):
     """x with `value` (a number) wherever `mask` (boolean, broadcast to x) is True."""
     if mask.dtype != bool:
         raise TypeError(f"masked_fill: the mask is {mask.dtype}, expected bool (such as ids == 0)")
-    xp = array_module(x)
+    xp, shape = array_module(x), x.shape
 
     def backward(dy):
-        return unbroadcast(xp.where(mask, 0, dy), x)
+        return unbroadcast(xp.where(mask, 0, dy), shape)
 
     return xp.where(mask, value, x), backward

@@ -13,10 +13,12 @@ import math
 import numpy as np
 
 from minillm.autograd import differentiable
-from minillm.backend import BLOCK, array_module, leading_tiles
+from minillm.backend import array_module, leading_tiles, product
 from minillm.functional.arithmetic import unbroadcast
 from minillm.functional.dropout import keep_mask
 from minillm.grad_mode import is_grad_enabled
+
+FEW_QUERIES = 8
 
 
 @differentiable
@@ -125,8 +127,8 @@ def _attend(q, k, v, mask, dropout_p, is_causal, scale):
     xp = array_module(q)
     scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
     if not (is_grad_enabled() or is_causal or dropout_p):
-        if q.size // max(1, q.shape[-1]) * k.shape[-2] <= BLOCK:
-            return _attend_at_once(xp, q, k, v, mask, scale), None
+        if q.shape[-2] <= FEW_QUERIES:
+            return _attend_to_few(xp, q, k, v, mask, scale), None
     shape_of = q, k, v  # the gradients get their shapes
     leading = np.broadcast_shapes(q.shape[:-2], k.shape[:-2], v.shape[:-2])
     q, k, v = (xp.broadcast_to(x, leading + x.shape[-2:]) for x in (q, k, v))
@@ -153,12 +155,21 @@ def _attend(q, k, v, mask, dropout_p, is_causal, scale):
 
     y = xp.empty((*leading, Lq, v.shape[-1]), q.dtype)
     tiles = list(leading_tiles(P))
+    half = P.dtype == np.float16  # probabilities are kept in 16 bits, their sums made in 32
+    precise = np.float32 if half else P.dtype
+
+    def wide(tile):
+        return xp.empty(P[tile].shape, np.float32) if half else None
+
     for t in tiles:
-        S = xp.matmul(k[t], qT[t], out=P[t])  # scores, turned into probabilities in place
+        room = wide(t) if half else P[t]
+        S = product(k[t], qT[t], out=room)  # scores, turned into probabilities in place
         for penalty in penalties:
             S += penalty[t]
         _softmax_over_keys(xp, S, masked=bool(penalties))
-        xp.matmul(dropped(S, t).swapaxes(-1, -2), v[t], out=y[t])
+        if half:
+            P[t] = S
+        product(dropped(P[t], t).swapaxes(-1, -2), v[t], out=y[t])
 
     def backward(dy):
         # Y = P V (P after dropout):            dV = P^T dY and dP = dY V^T.
@@ -166,15 +177,16 @@ def _attend(q, k, v, mask, dropout_p, is_causal, scale):
         # where sum_k P_k dP_k = sum_k P_k dY V_k = dY . Y, a product of short rows.
         # S = scale Q K^T:                      dQ = scale dS K and dK = scale dS^T Q.
         dyT = xp.ascontiguousarray(dy.swapaxes(-1, -2))
-        dy_y = (dy * y).sum(axis=-1)[..., None, :]
+        dy_y = (dy.astype(precise, copy=False) * y).sum(axis=-1)[..., None, :]
         dq, dk, dv = (xp.empty(x.shape, dy.dtype) for x in (q, k, v))
         for t in tiles:
-            xp.matmul(dropped(P[t], t), dy[t], out=dv[t])
-            dS = dropped(v[t] @ dyT[t], t)  # dP, (..., Lk, Lq)
+            product(dropped(P[t], t), dy[t], out=dv[t])
+            dS = dropped(product(v[t], dyT[t], out=wide(t)), t)  # dP, (..., Lk, Lq)
             dS -= dy_y[t]
             dS *= P[t]
-            xp.matmul(dS.swapaxes(-1, -2), k[t], out=dq[t])
-            xp.matmul(dS, q[t], out=dk[t])
+            dS = dS.astype(P.dtype, copy=False)
+            product(dS.swapaxes(-1, -2), k[t], out=dq[t])
+            product(dS, q[t], out=dk[t])
         dq *= scale
         dk *= scale
         return tuple(map(unbroadcast, (dq, dk, dv), shape_of))
@@ -182,17 +194,19 @@ def _attend(q, k, v, mask, dropout_p, is_causal, scale):
     return y, backward
 
 
-def _attend_at_once(xp, q, k, v, mask, scale):
-    """Y alone, in as few calls as can be: for small scores, such as those of a decoding step."""
-    S = k @ (xp.ascontiguousarray(q.swapaxes(-1, -2)) * scale)  # (..., Lk, Lq)
+def _attend_to_few(xp, q, k, v, mask, scale):
+    """Y alone, in as few calls as can be: for a decoding step, whose rows of scores are long.
+
+    They are kept as [query, key] here: sums over the rows of a matrix of few columns are slow.
+    """
+    S = product(k, xp.ascontiguousarray(q.swapaxes(-1, -2)) * scale)  # (..., Lk, Lq)
+    S = xp.ascontiguousarray(S.swapaxes(-1, -2))  # (..., Lq, Lk)
     if mask is not None:
-        leading = np.broadcast_shapes(S.shape[:-2], v.shape[:-2])
-        _check_mask(mask, (*leading, S.shape[-1], S.shape[-2]))
-        maskT = mask.swapaxes(-1, -2) if mask.ndim > 1 else mask[:, None]
-        penalty = _penalty(xp, maskT, q.dtype) if mask.dtype == bool else maskT
+        _check_mask(mask, (*np.broadcast_shapes(S.shape[:-2], v.shape[:-2]), *S.shape[-2:]))
+        penalty = _penalty(xp, mask, q.dtype) if mask.dtype == bool else mask
         S = S + penalty.astype(S.dtype, copy=False)
-    _softmax_over_keys(xp, S, masked=mask is not None)
-    return S.swapaxes(-1, -2) @ v
+    _softmax_over_keys(xp, S, masked=mask is not None, axis=-1)
+    return product(S, v)
 
 
 def _penalty(xp, allowed, dtype):
@@ -217,14 +231,21 @@ def _check_mask(mask, shape) -> None:
         raise ValueError(f"attention: attn_mask {mask.shape} can't be broadcast to scores {shape}")
 
 
-def _softmax_over_keys(xp, S, masked) -> None:
-    """Softmax along axis -2, in place; a column of -inf only (nothing to look at) becomes zeros."""
-    largest = S.max(axis=-2, keepdims=True)
+def _softmax_over_keys(xp, S, masked, axis=-2) -> None:
+    """Softmax along `axis`, in place; where all is -inf (nothing to look at) it becomes zeros."""
+    if S.shape[axis] == 0:  # no keys at all
+        return
+    if S.dtype == np.float16:
+        wide = S.astype(np.float32)
+        _softmax_over_keys(xp, wide, masked, axis)
+        S[...] = wide
+        return
+    largest = S.max(axis=axis, keepdims=True)
     if masked:
         largest = xp.where(largest == -math.inf, 0, largest)
     S -= largest
     xp.exp(S, out=S)
-    total = S.sum(axis=-2, keepdims=True)
+    total = S.sum(axis=axis, keepdims=True)
     if masked:
         total = xp.where(total == 0, 1, total)
     S /= total

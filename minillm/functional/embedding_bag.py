@@ -1,7 +1,7 @@
 """Sums of rows of a table: one vector for a bag of ids, whatever its size."""
 
 from minillm.autograd import differentiable
-from minillm.backend import array_module, check_ids, device_of
+from minillm.backend import array_module, check_ids, device_of, sum_runs
 
 
 @differentiable
@@ -25,7 +25,7 @@ def embedding_bag(input, weight, offsets=None, mode="mean", per_sample_weights=N
     _check(input, weight, offsets, mode, a)
     if input.ndim == 2:
         offsets = xp.arange(input.shape[0]) * input.shape[1]
-    B, N, D = len(offsets), input.size, weight.shape[1]
+    N = input.size
     ids = input.reshape(-1)
     ends = xp.concatenate([offsets[1:], xp.full(1, N, offsets.dtype)])
     sizes = ends - offsets  # (B,)
@@ -37,10 +37,7 @@ def embedding_bag(input, weight, offsets=None, mode="mean", per_sample_weights=N
     rows = weight[ids]  # (N, D)
     if a is not None:
         rows *= a.reshape(N, 1)
-    y = xp.zeros((B, D), weight.dtype)
-    filled = xp.flatnonzero(sizes > 0)  # an empty bag has no rows to add
-    if N:
-        y[filled] = xp.add.reduceat(rows, offsets[filled], axis=0)
+    y = sum_runs(rows, offsets)  # (B, D)
     if scale is not None:
         y *= scale
 
@@ -57,7 +54,7 @@ def embedding_bag(input, weight, offsets=None, mode="mean", per_sample_weights=N
         ids_in_order = ids[order]
         is_first = xp.concatenate([xp.ones(1, bool), ids_in_order[1:] != ids_in_order[:-1]])
         first = xp.flatnonzero(is_first)
-        dweight[ids_in_order[first]] = xp.add.reduceat(dy_n[order], first, axis=0)
+        dweight[ids_in_order[first]] = sum_runs(dy_n[order], first)
         return None, dweight, None, None, da
 
     return y, backward

@@ -1,7 +1,7 @@
 """Matrix products: matmul and linear."""
 
 from minillm.autograd import differentiable
-from minillm.backend import array_module
+from minillm.backend import array_module, product
 from minillm.functional.arithmetic import unbroadcast
 
 
@@ -27,11 +27,11 @@ def matmul(a, b):
             dc = dc[..., None, :] if b.ndim > 1 else dc[..., None]
         if b.ndim == 1:
             dc = dc[..., None]
-        dA = dc @ B.swapaxes(-1, -2)
-        dB = A.swapaxes(-1, -2) @ dc
+        dA = product(dc, B.swapaxes(-1, -2))
+        dB = product(A.swapaxes(-1, -2), dc)
         return unbroadcast(dA, A).reshape(a.shape), unbroadcast(dB, B).reshape(b.shape)
 
-    return a @ b, backward
+    return product(a, b), backward
 
 
 @differentiable
@@ -49,17 +49,17 @@ def linear(x, weight, bias=None):
         raise ValueError(f"linear: bias {bias.shape}, expected ({weight.shape[0]},)")
     xp = array_module(x)
     rows = x.reshape(-1, x.shape[-1])  # (N, in)
-    y = rows @ weight.T  # (N, out)
+    y = product(rows, weight.T)  # (N, out)
     if bias is not None:
         y += bias
 
     def backward(dy):
         dy = dy.reshape(-1, weight.shape[0])  # (N, out)
-        dx = (dy @ weight).reshape(x.shape)
-        dweight = dy.T @ rows
+        dx = product(dy, weight).reshape(x.shape)
+        dweight = product(dy.T, rows)
         if bias is None:
             return dx, dweight
         # A product with ones sums over rows several times faster than sum(axis=0).
-        return dx, dweight, xp.ones(len(dy), dy.dtype) @ dy
+        return dx, dweight, product(xp.ones(len(dy), dy.dtype), dy)
 
     return y.reshape(*x.shape[:-1], weight.shape[0]), backward

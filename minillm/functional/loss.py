@@ -1,7 +1,7 @@
 """Losses: cross-entropy, binary cross-entropy, mean squared error."""
 
 from minillm.autograd import differentiable
-from minillm.backend import array_module, check_ids
+from minillm.backend import array_module, check_ids, row_blocks
 
 
 def _reduce(xp, losses, reduction, total_weight):
@@ -34,8 +34,8 @@ def cross_entropy(
 
     Let p = softmax(z) and q the (smoothed, weighted) target distribution.  The loss of one row is
     -sum_c q_c log p_c with log p_c = z_c - log sum_j e^(z_j), so dL/dz_c = p_c sum_j q_j - q_c:
-    for a plain target, p - onehot.  That takes p, which is kept, and no one-hot matrix.
-    If every target is ignored the mean is 0/0 = nan, as in PyTorch.
+    for a plain target, p - onehot.  That takes p (kept as its numerator), and no one-hot matrix.
+    If every target is ignored the mean is 0/0 = nan and its gradient 0, as in PyTorch.
     """
     if targets.dtype.kind not in "iu":
         raise TypeError(f"cross_entropy: targets must be integer class ids, got {targets.dtype}")
@@ -55,45 +55,50 @@ def cross_entropy(
     weight = _like(logits, weight)
     xp = array_module(logits)
     z = xp.moveaxis(logits, axis, -1) if logits.ndim > 2 else logits
-    leading = z.shape[:-1]
+    leading, logits_shape = z.shape[:-1], logits.shape
     z, y = z.reshape(-1, C), targets.reshape(-1)  # (N, C), (N,)
     counted = y != ignore_index
     y = xp.where(counted, y, 0)
     check_ids(y, C, "cross_entropy target")
-    rows = xp.arange(len(y))
 
-    p = z - z.max(axis=1, keepdims=True)
-    picked = p[rows, y]
-    if label_smoothing:
-        class_weight = xp.ones(C, z.dtype) if weight is None else weight
-        weighted_sum = p @ class_weight  # sum_c w_c (z_c - max), before p is overwritten
-    xp.exp(p, out=p)
-    total = p @ xp.ones(C, z.dtype)  # (N,)
-    p /= total[:, None]
+    exp = xp.empty(z.shape, z.dtype)  # e^(z - max): p before the division by `total`
+    picked, total, weighted_sum = (xp.empty(len(y), z.dtype) for _ in range(3))
+    ones = xp.ones(C, z.dtype)
+    class_weight = ones if weight is None else weight
+    for r in row_blocks(z):  # which stay in the processor's cache for all passes
+        shifted = xp.subtract(z[r], z[r].max(axis=1, keepdims=True), out=exp[r])
+        picked[r] = shifted[xp.arange(len(shifted)), y[r]]
+        if label_smoothing:
+            weighted_sum[r] = shifted @ class_weight  # sum_c w_c (z_c - max)
+        xp.exp(shifted, out=shifted)
+        total[r] = shifted @ ones
     log_total = xp.log(total)
 
     w = counted.astype(z.dtype) if weight is None else weight[y] * counted  # (N,)
-    losses = w * (log_total - picked)
+    losses = w * xp.where(counted, log_total - picked, 0)  # an ignored row's may be infinite
     if label_smoothing:
         smooth = class_weight.sum() * log_total - weighted_sum  # -sum_c w_c log p_c
-        losses = (1 - label_smoothing) * losses + (label_smoothing / C) * smooth * counted
+        smooth = xp.where(counted, smooth, 0)
+        losses = (1 - label_smoothing) * losses + (label_smoothing / C) * smooth
     total_weight = w.sum() if reduction == "mean" else None
     loss, spread = _reduce(xp, losses, reduction, total_weight)
 
     def backward(dy):
-        g = spread(dy).reshape(-1)  # dL/d(loss of row n)
+        g = xp.where(counted, spread(dy).reshape(-1), 0)  # dL/d(loss of row n)
         if label_smoothing:
             # q_c = (1 - s) w_y [c = y] + (s / C) w_c, its sum scales p.
-            uniform = (label_smoothing / C) * counted * g
+            uniform = (label_smoothing / C) * g
             at_target = (1 - label_smoothing) * w * g
-            dz = p * (at_target + uniform * class_weight.sum())[:, None]
-            dz -= uniform[:, None] * class_weight
+            of_p = at_target + uniform * class_weight.sum()
         else:
-            at_target = w * g
-            dz = xp.multiply(p, at_target[:, None], out=p)
-        dz[rows, y] -= at_target
+            of_p = at_target = w * g
+        dz = exp  # the last use of it
+        dz *= (of_p / total)[:, None]
+        if label_smoothing:
+            dz -= uniform[:, None] * class_weight
+        dz[xp.arange(len(y)), y] -= at_target
         dz = dz.reshape(*leading, C)
-        return xp.moveaxis(dz, -1, axis) if logits.ndim > 2 else dz.reshape(logits.shape)
+        return xp.moveaxis(dz, -1, axis) if len(logits_shape) > 2 else dz.reshape(logits_shape)
 
     return loss.reshape(targets.shape) if reduction == "none" else loss, backward
 
@@ -127,17 +132,17 @@ def binary_cross_entropy(input, target, weight=None, reduction="mean"):
 def binary_cross_entropy_with_logits(input, target, weight=None, reduction="mean", pos_weight=None):
     """Binary cross-entropy of sigmoid(z), z the input, in one stable formula; dz = sigmoid(z) - t.
 
-    -log sigmoid(z) = softplus(-z) = max(-z, 0) + log(1 + e^-|z|), and -log(1 - sigmoid(z)) is
-    z more.  `pos_weight` multiplies the positive part (t log p), broadcast against the input.
-    The target gets no gradient.
+    -log sigmoid(z) = softplus(-z) = max(-z, 0) + log(1 + e^-|z|), and -log(1 - sigmoid(z)) =
+    softplus(z) = max(z, 0) + log(1 + e^-|z|).  `pos_weight` multiplies the positive part (t log p),
+    broadcast against the input.  The target gets no gradient.
     """
     xp = array_module(input)
     _same_shape("binary_cross_entropy_with_logits", input, target)
     z, t = input, _like(input, target)
     weight, pos_weight = _like(input, weight), _like(input, pos_weight)
-    softplus = xp.maximum(-z, 0) + xp.log1p(xp.exp(-xp.abs(z)))  # -log sigmoid(z)
+    tail = xp.log1p(xp.exp(-xp.abs(z)))
     positive = t if pos_weight is None else t * pos_weight
-    losses = positive * softplus + (1 - t) * (softplus + z)
+    losses = positive * (xp.maximum(-z, 0) + tail) + (1 - t) * (xp.maximum(z, 0) + tail)
     if weight is not None:
         losses = losses * weight
     loss, spread = _reduce(xp, losses, reduction, losses.size)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from minillm.autograd import differentiable
-from minillm.backend import array_module
+from minillm.backend import array_module, row_blocks
 
 
 @differentiable
@@ -23,30 +23,46 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
         dx = rstd (g - mean(g) - xhat mean(g xhat))
     """
     n = _row_length("layer_norm", x, normalized_shape, weight=weight, bias=bias)
-    xp = array_module(x)
+    xp, shape = array_module(x), x.shape
     # A product with a vector of 1/n is the mean of each row, several times faster than mean(-1).
     average = xp.full((n, 1), 1 / n, x.dtype)
-    xhat = x.reshape(-1, n)  # (N, n)
-    xhat = xhat - xhat @ average
-    rstd = 1 / xp.sqrt((xhat * xhat) @ average + eps)  # (N, 1)
-    xhat *= rstd
-    y = xhat.copy() if weight is None else xhat * weight.reshape(n)
-    if bias is not None:
-        y += bias.reshape(n)
+    rows = x.reshape(-1, n)  # (N, n)
+    weight_row = None if weight is None else weight.reshape(n)
+    xhat, y = xp.empty_like(rows), xp.empty_like(rows)
+    rstd = xp.empty((len(rows), 1), x.dtype)
+    for r in row_blocks(rows):  # which stay in the processor's cache for all passes
+        # Taking the row's first value off beforehand changes nothing in theory.  In practice the
+        # mean of equal values is rounded, and the rest would be blown up by 1 / sqrt(eps).
+        h = xp.subtract(rows[r], rows[r][:, :1], out=xhat[r])
+        h -= h @ average
+        rstd[r] = 1 / xp.sqrt((h * h) @ average + eps)
+        h *= rstd[r]
+        y[r] = h if weight is None else h * weight_row
+        if bias is not None:
+            y[r] += bias.reshape(n)
 
     def backward(dy):
         dy = dy.reshape(-1, n)
-        dxhat = dy if weight is None else dy * weight.reshape(n)
-        g_xhat = dxhat * xhat
-        dx = dxhat - dxhat @ average
-        dx -= xhat * (g_xhat @ average)
-        dx *= rstd
-        ones = xp.ones(len(dy), dy.dtype)
-        dweight = None if weight is None else (ones @ (dy * xhat)).reshape(weight.shape)
-        dbias = None if bias is None else (ones @ dy).reshape(bias.shape)
-        return dx.reshape(x.shape), None, dweight, dbias
+        dx = xp.empty_like(dy)
+        dweight = None if weight is None else xp.zeros(n, dy.dtype)
+        dbias = None if bias is None else xp.zeros(n, dy.dtype)
+        for r in row_blocks(dy):
+            g = dy[r] if weight is None else dy[r] * weight_row
+            dy_xhat = dy[r] * xhat[r]
+            ones = xp.ones(len(dy_xhat), dy.dtype)
+            if weight is not None:
+                dweight += ones @ dy_xhat
+                dy_xhat *= weight_row  # g xhat
+            if bias is not None:
+                dbias += ones @ dy[r]
+            d = xp.subtract(g, g @ average, out=dx[r])
+            d -= xhat[r] * (dy_xhat @ average)
+            d *= rstd[r]
+        dweight = None if weight is None else dweight.reshape(weight.shape)
+        dbias = None if bias is None else dbias.reshape(bias.shape)
+        return dx.reshape(shape), None, dweight, dbias
 
-    return y.reshape(x.shape), backward
+    return y.reshape(shape), backward
 
 
 @differentiable

@@ -2,7 +2,9 @@
 
 The inputs of all steps meet W_ih in one matrix product before the loop; the loop holds only what
 truly depends on the step before.  Backward walks the steps in the opposite order and leaves the
-weights' gradients to one product over all steps at the end.
+weights' gradients to one product over all steps at the end.  A step is one matrix product and a
+handful of passes over arrays that are small enough to stay in the cache; they are written with
+`out=` into memory that is taken once, since new memory for each would cost as much as the passes.
 
 Sequences of different lengths: `lengths` (B,) says how many steps of each are real.  Where a
 sequence has ended its state stands still, so the last state is that of its last real step; a
@@ -11,14 +13,6 @@ reversed layer starts at each sequence's own end.
 
 from minillm.autograd import differentiable
 from minillm.backend import array_module
-
-
-def _steps(xp, T, B, lengths, reverse):
-    """The order of the steps, and for each whether a sequence is alive (T, B, 1), or None."""
-    order = range(T - 1, -1, -1) if reverse else range(T)
-    if lengths is None:
-        return order, None
-    return order, (xp.arange(T)[:, None] < lengths[None, :])[:, :, None]
 
 
 def _check_shapes(name, gates, x, states, w_ih, w_hh, b_ih, b_hh, lengths) -> None:
@@ -44,6 +38,11 @@ def _check_shapes(name, gates, x, states, w_ih, w_hh, b_ih, b_hh, lengths) -> No
         raise ValueError(f"{name}: lengths {lengths.shape}, expected {(B,)}")
 
 
+def _alive(xp, T, lengths):
+    """(T, B, 1): whether step t of a sequence is real; None without `lengths`."""
+    return None if lengths is None else (xp.arange(T)[:, None] < lengths[None, :])[:, :, None]
+
+
 @differentiable
 def lstm(x, h0, c0, w_ih, w_hh, b_ih=None, b_hh=None, lengths=None, reverse=False):
     """One LSTM layer in one direction (Hochreiter & Schmidhuber 1997; gates as in PyTorch).
@@ -63,81 +62,113 @@ def lstm(x, h0, c0, w_ih, w_hh, b_ih=None, b_hh=None, lengths=None, reverse=Fals
     _check_shapes("lstm", 4, x, {"h0": h0, "c0": c0}, w_ih, w_hh, b_ih, b_hh, lengths)
     xp = array_module(x)
     (T, B, _), H = x.shape, w_hh.shape[1]
-    order, alive = _steps(xp, T, B, lengths, reverse)
-    z = (x.reshape(T * B, -1) @ w_ih.T).reshape(T, B, 4 * H)
-    if b_ih is not None:
-        z += b_ih + b_hh
-    w_hhT = xp.ascontiguousarray(w_hh.T)
-    # sigmoid(z) = tanh(z/2)/2 + 1/2: with these factors one tanh serves all four gates.
+    x = x.reshape(T * B, -1)
+    alive = _alive(xp, T, lengths)
+    # sigmoid(z) = tanh(z/2)/2 + 1/2: with these factors, the inner of which go into the weights,
+    # one tanh serves all four gates.
     factor = xp.full(4 * H, 0.5, x.dtype)
     factor[2 * H : 3 * H] = 1
     offset = 1 - factor
+    w_hhT = xp.ascontiguousarray((w_hh * factor[:, None]).T)
+    z = x @ (w_ih * factor[:, None]).T
+    if b_ih is not None:
+        z += (b_ih + b_hh) * factor
+    z = z.reshape(T, B, 4 * H)  # the loop turns it into the gates, backward these into dz
 
-    states = xp.empty((2, T, B, H), x.dtype)
-    hs, cs = states
+    before, after = _room_for_states(xp, T, reverse, h0, c0)
+    (h_before, c_before), (h, c) = before, after  # each (T, B, H)
     tanh_c = xp.empty((T, B, H), x.dtype)
-    h, c = h0, c0
+    order = range(T - 1, -1, -1) if reverse else range(T)
+    recurrent = xp.empty((B, 4 * H), x.dtype)
+    written = xp.empty((B, H), x.dtype)
     for t in order:
-        gates = z[t]  # a view: z holds the gates' values after the loop
-        gates += h @ w_hhT
-        gates *= factor
+        gates = z[t]
+        gates += xp.matmul(h_before[t], w_hhT, out=recurrent)
         xp.tanh(gates, out=gates)
         gates *= factor
         gates += offset
-        i, f, g, o = (gates[:, k * H : (k + 1) * H] for k in range(4))
-        xp.multiply(f, c, out=cs[t])
-        cs[t] += i * g
-        xp.tanh(cs[t], out=tanh_c[t])
-        xp.multiply(o, tanh_c[t], out=hs[t])
+        i, f, g, o = _apart(gates)
+        xp.multiply(f, c_before[t], out=c[t])
+        c[t] += xp.multiply(i, g, out=written)
+        xp.tanh(c[t], out=tanh_c[t])
+        xp.multiply(o, tanh_c[t], out=h[t])
         if alive is not None:
-            hs[t] = xp.where(alive[t], hs[t], h)
-            cs[t] = xp.where(alive[t], cs[t], c)
-        h, c = hs[t], cs[t]
+            h[t] = xp.where(alive[t], h[t], h_before[t])
+            c[t] = xp.where(alive[t], c[t], c_before[t])
 
     def backward(dstates):
-        dz = xp.empty((T, B, 4 * H), x.dtype)
         dh = xp.zeros((B, H), x.dtype)
         dc = xp.zeros((B, H), x.dtype)
-        before = list(order)[:-1]
-        previous_h = xp.empty((T, B, H), x.dtype)  # h_{t-1} for each t
-        for t, earlier in zip(reversed(order), [*reversed(before), None], strict=True):
-            c_before = c0 if earlier is None else cs[earlier]
-            previous_h[t] = h0 if earlier is None else hs[earlier]
+        d, slope = xp.empty((2, B, 4 * H), x.dtype)
+        d_i, d_f, d_g, d_o = _apart(d)
+        slope_g = _apart(slope)[2]
+        through_h = xp.empty((B, H), x.dtype)
+        for t in reversed(order):
             dh += dstates[0, t]
             dc += dstates[1, t]
             if alive is not None:  # a state that stood still hands its gradient on
                 idle_dh, idle_dc = dh * ~alive[t], dc * ~alive[t]
                 dh *= alive[t]
                 dc *= alive[t]
-            gates, tc = z[t], tanh_c[t]
-            i, f, g, o = (gates[:, k * H : (k + 1) * H] for k in range(4))
-            dc += dh * o * (1 - tc * tc)
-            d = dz[t]
-            xp.multiply(dc, g, out=d[:, :H])
-            xp.multiply(dc, c_before, out=d[:, H : 2 * H])
-            xp.multiply(dc, i, out=d[:, 2 * H : 3 * H])
-            xp.multiply(dh, tc, out=d[:, 3 * H :])
-            slope = gates * (1 - gates)
-            slope[:, 2 * H : 3 * H] = 1 - g * g
-            d *= slope
+            gates = z[t]
+            i, f, g, o = _apart(gates)
+            _one_minus_square(xp, tanh_c[t], through_h)
+            through_h *= o
+            through_h *= dh
+            dc += through_h  # dh * o * (1 - tanh(c)^2)
+            xp.multiply(dc, g, out=d_i)
+            xp.multiply(dc, c_before[t], out=d_f)
+            xp.multiply(dc, i, out=d_g)
+            xp.multiply(dh, tanh_c[t], out=d_o)
             dc *= f
-            dh = d @ w_hh
+            xp.subtract(1, gates, out=slope)
+            slope *= gates  # of the sigmoids: i (1 - i), and so on
+            _one_minus_square(xp, g, slope_g)  # of the tanh
+            dz = xp.multiply(d, slope, out=gates)  # in the gates' place
+            xp.matmul(dz, w_hh, out=dh)
             if alive is not None:
                 dh += idle_dh
                 dc += idle_dc
-        dz = dz.reshape(T * B, 4 * H)
+        dz = z.reshape(T * B, 4 * H)
         dbias = None if b_ih is None else dz.sum(axis=0)
         return (
-            (dz @ w_ih).reshape(x.shape),
+            (dz @ w_ih).reshape(T, B, -1),
             dh,
             dc,
-            dz.T @ x.reshape(T * B, -1),
-            dz.T @ previous_h.reshape(T * B, H),
+            dz.T @ x,
+            dz.T @ h_before.reshape(T * B, H),
             dbias,
             None if dbias is None else dbias.copy(),
         )
 
-    return states, backward
+    return after, backward
+
+
+def _apart(gates):
+    """(B, 4H) as four views (B, H): i, f, g, o."""
+    H = gates.shape[1] // 4
+    return gates[:, :H], gates[:, H : 2 * H], gates[:, 2 * H : 3 * H], gates[:, 3 * H :]
+
+
+def _one_minus_square(xp, y, out):
+    """out = 1 - y^2: the derivative of tanh where it is y."""
+    xp.multiply(y, y, out=out)
+    xp.subtract(1, out, out=out)
+
+
+def _room_for_states(xp, T, reverse, *initial):
+    """Memory for the states of all steps, the initial ones (B, H) among them.
+
+    -> before, after: (n, T, B, H) each for n kinds of state.  before[:, t] is what step t
+    reads, after[:, t] what it writes, and both are views of one array of T + 1 rows, so what one
+    step writes the next one reads.
+    """
+    B, H = initial[0].shape
+    rows = xp.empty((len(initial), T + 1, B, H), initial[0].dtype)
+    for state, row in zip(initial, rows, strict=True):
+        row[T if reverse else 0] = state
+    before, after = (rows[:, 1:], rows[:, :-1]) if reverse else (rows[:, :-1], rows[:, 1:])
+    return before, after
 
 
 @differentiable
@@ -152,43 +183,47 @@ def rnn(x, h0, w_ih, w_hh, b_ih=None, b_hh=None, lengths=None, reverse=False, no
     _check_shapes("rnn", 1, x, {"h0": h0}, w_ih, w_hh, b_ih, b_hh, lengths)
     xp = array_module(x)
     (T, B, _), H = x.shape, w_hh.shape[1]
-    order, alive = _steps(xp, T, B, lengths, reverse)
-    z = (x.reshape(T * B, -1) @ w_ih.T).reshape(T, B, H)
+    x = x.reshape(T * B, -1)
+    alive = _alive(xp, T, lengths)
+    z = x @ w_ih.T
     if b_ih is not None:
         z += b_ih + b_hh
+    z = z.reshape(T, B, H)
     w_hhT = xp.ascontiguousarray(w_hh.T)
-    hs = xp.empty((T, B, H), x.dtype)
-    h = h0
+    (h_before,), (h,) = _room_for_states(xp, T, reverse, h0)  # each (T, B, H)
+    order = range(T - 1, -1, -1) if reverse else range(T)
     for t in order:
-        z[t] += h @ w_hhT
-        hs[t] = xp.tanh(z[t]) if nonlinearity == "tanh" else xp.maximum(z[t], 0)
+        xp.matmul(h_before[t], w_hhT, out=h[t])
+        h[t] += z[t]
+        if nonlinearity == "tanh":
+            xp.tanh(h[t], out=h[t])
+        else:
+            xp.maximum(h[t], 0, out=h[t])
         if alive is not None:
-            hs[t] = xp.where(alive[t], hs[t], h)
-        h = hs[t]
+            h[t] = xp.where(alive[t], h[t], h_before[t])
 
-    def backward(dhs):
-        dz = xp.empty((T, B, H), x.dtype)
+    def backward(dh_outside):
+        slope = 1 - h * h if nonlinearity == "tanh" else (h > 0).astype(x.dtype)  # (T, B, H)
+        if alive is not None:  # a state that stood still hands its gradient on
+            slope *= alive
+        dz = slope  # overwritten step by step
         dh = xp.zeros((B, H), x.dtype)
-        before = list(order)[:-1]
-        previous_h = xp.empty((T, B, H), x.dtype)
-        for t, earlier in zip(reversed(order), [*reversed(before), None], strict=True):
-            previous_h[t] = h0 if earlier is None else hs[earlier]
-            dh += dhs[t]
-            slope = 1 - hs[t] * hs[t] if nonlinearity == "tanh" else (hs[t] > 0)
-            dz[t] = dh * slope if alive is None else dh * slope * alive[t]
-            idle = None if alive is None else dh * ~alive[t]
-            dh = dz[t] @ w_hh
-            if idle is not None:
-                dh += idle
+        for t in reversed(order):
+            dh += dh_outside[t]
+            dz[t] *= dh
+            if alive is None:
+                xp.matmul(dz[t], w_hh, out=dh)
+            else:
+                dh = dz[t] @ w_hh + dh * ~alive[t]
         dz = dz.reshape(T * B, H)
         dbias = None if b_ih is None else dz.sum(axis=0)
         return (
-            (dz @ w_ih).reshape(x.shape),
+            (dz @ w_ih).reshape(T, B, -1),
             dh,
-            dz.T @ x.reshape(T * B, -1),
-            dz.T @ previous_h.reshape(T * B, H),
+            dz.T @ x,
+            dz.T @ h_before.reshape(T * B, H),
             dbias,
             None if dbias is None else dbias.copy(),
         )
 
-    return hs, backward
+    return h, backward

@@ -14,22 +14,22 @@ def _count(x, axis) -> int:
     return count
 
 
-def _restore(y, x, axis, keepdims):
+def _restore(y, ndim, axis, keepdims):
     """Give a reduced array its lost axes (of length 1) back, so that it broadcasts against x."""
     if keepdims:
         return y
     if axis is None:
-        return y.reshape((1,) * x.ndim)
-    return array_module(x).expand_dims(y, axis)
+        return y.reshape((1,) * ndim)
+    return array_module(y).expand_dims(y, axis)
 
 
 @differentiable
 def sum(x, axis=None, keepdims=False):
     """Every x contributes once: dx = dy, repeated."""
-    xp = array_module(x)
+    xp, shape = array_module(x), x.shape
 
     def backward(dy):
-        return xp.broadcast_to(_restore(dy, x, axis, keepdims), x.shape)
+        return xp.broadcast_to(_restore(dy, len(shape), axis, keepdims), shape)
 
     return x.sum(axis=axis, keepdims=keepdims), backward
 
@@ -37,11 +37,11 @@ def sum(x, axis=None, keepdims=False):
 @differentiable
 def mean(x, axis=None, keepdims=False):
     """Sum over n values divided by n: dx = dy / n, repeated."""
-    xp = array_module(x)
+    xp, shape = array_module(x), x.shape
     n = _count(x, axis)
 
     def backward(dy):
-        return xp.broadcast_to(_restore(dy, x, axis, keepdims) / n, x.shape)
+        return xp.broadcast_to(_restore(dy, len(shape), axis, keepdims) / n, shape)
 
     return x.mean(axis=axis, keepdims=keepdims), backward
 
@@ -52,9 +52,9 @@ def max(x, axis=None, keepdims=False):
     y = x.max(axis=axis, keepdims=keepdims)
 
     def backward(dy):
-        largest = x == _restore(y, x, axis, keepdims)
+        largest = x == _restore(y, x.ndim, axis, keepdims)
         share = largest / largest.sum(axis=axis, keepdims=True).astype(x.dtype)
-        return share * _restore(dy, x, axis, keepdims)
+        return share * _restore(dy, x.ndim, axis, keepdims)
 
     return y, backward
 
@@ -73,6 +73,6 @@ def var(x, axis=None, correction=1, keepdims=False):
     scale = 1 / degrees if degrees > 0 else float("nan")
 
     def backward(dy):
-        return centred * (_restore(dy, x, axis, keepdims) * (2 * scale))
+        return centred * (_restore(dy, centred.ndim, axis, keepdims) * (2 * scale))
 
     return xp.asarray(total * scale), backward

@@ -10,9 +10,10 @@ from minillm.functional.arithmetic import unbroadcast
 @differentiable
 def reshape(x, shape):
     """The same values, in the same order, in another shape (one length may be -1)."""
+    before = x.shape
 
     def backward(dy):
-        return dy.reshape(x.shape)
+        return dy.reshape(before)
 
     return x.reshape(shape), backward
 
@@ -63,9 +64,10 @@ def permute(x, dims):
 @differentiable
 def broadcast_to(x, shape):
     """Repeat x along axes of length 1 (and new leading axes) up to `shape`."""
+    before = x.shape
 
     def backward(dy):
-        return unbroadcast(dy, x)
+        return unbroadcast(dy, before)
 
     return array_module(x).broadcast_to(x, shape), backward
 
@@ -75,11 +77,12 @@ def concatenate(tensors, axis=0):
     """Join along an existing axis; each part gets its slice of the gradient back."""
     if len(tensors) == 0:
         raise ValueError("concatenate: expected at least one tensor")
+    lengths = [part.shape[axis] for part in tensors]
 
     def backward(dy):
         gradients, start = [], 0
-        for part in tensors:
-            stop = start + part.shape[axis]
+        for length in lengths:
+            stop = start + length
             index = [slice(None)] * dy.ndim
             index[axis] = slice(start, stop)
             gradients.append(dy[tuple(index)])
@@ -127,19 +130,19 @@ def split(x, split_size_or_sections, dim=0):
 @differentiable
 def getitem(x, index):
     """x[index]: slices, integers, masks, integer arrays; a value taken twice collects both dy."""
-    xp = array_module(x)
+    xp, shape = array_module(x), x.shape
     if isinstance(index, list):
         index = xp.asarray(index)
 
     def backward(dy):
-        dx = xp.zeros(x.shape, dy.dtype)
+        dx = xp.zeros(shape, dy.dtype)
         if _is_basic(index):
             dx[index] = dy  # each value was taken at most once
         elif hasattr(index, "dtype"):
-            rows = x.size // max(len(x), 1)
+            rows = dx.size // max(len(dx), 1)
             ids = index.astype(np.int64)  # len(x) may be too large for uint8 ids
-            positive = xp.where(ids < 0, ids + len(x), ids).reshape(-1)
-            add_rows(dx.reshape(len(x), rows), positive, dy.reshape(-1, rows))
+            positive = xp.where(ids < 0, ids + len(dx), ids).reshape(-1)
+            add_rows(dx.reshape(len(dx), rows), positive, dy.reshape(-1, rows))
         else:
             xp.add.at(dx, index, dy)
         return dx
@@ -169,10 +172,10 @@ def gather(x, axis, index):
         for d, n in enumerate(index.shape)
     ]
     place[axis % x.ndim] = index
-    place = tuple(place)
+    place, shape = tuple(place), x.shape
 
     def backward(dy):
-        dx = xp.zeros(x.shape, dy.dtype)
+        dx = xp.zeros(shape, dy.dtype)
         xp.add.at(dx, place, dy)
         return dx
 

@@ -43,9 +43,10 @@ class AverageConfig(ClassifierConfig):
         super().__post_init__()
         self._check_counts("embedding_size", "hidden_size")
         self._check_probabilities("word_dropout", "dropout")
-        if not isinstance(self.num_hidden_layers, int) or self.num_hidden_layers < 0:
+        if type(self.num_hidden_layers) is not int or self.num_hidden_layers < 0:
             raise ValueError(
-                f"AverageConfig: num_hidden_layers={self.num_hidden_layers!r}, expected 0 or more"
+                f"AverageConfig: num_hidden_layers={self.num_hidden_layers!r:.80}, expected 0 or "
+                "more"
             )
 
 

@@ -142,8 +142,10 @@ class BertModel(PretrainedModel):
         for name, other in (("token_type_ids", types), ("attention_mask", mask)):
             if other is not None and other.shape != ids.shape:
                 raise ValueError(f"{name} {other.shape} must have input_ids' shape {ids.shape}")
-        if ids.ndim != 2:
-            raise ValueError(f"input_ids must be (batch, length), got shape {ids.shape}")
+        if ids.ndim != 2 or ids.shape[1] == 0:
+            raise ValueError(
+                f"input_ids must be (batch, length) with at least one token, got {ids.shape}"
+            )
         if types is None:
             types = array_module(ids).zeros(ids.shape, ids.dtype)
         x = self.embeddings(ids, types)  # (B, L, H)
@@ -151,7 +153,8 @@ class BertModel(PretrainedModel):
         attentions = []
         last = len(self.layers) - 1
         for i, layer in enumerate(self.layers):
-            x, weights = layer(x, padding, output_attentions, positions if i == last else None)
+            run = self.checkpointed(layer)
+            x, weights = run(x, padding, output_attentions, positions if i == last else None)
             attentions.append(weights)
         return x, tuple(attentions) if output_attentions else None
 

@@ -25,13 +25,18 @@ class BertForSequenceClassification(PretrainedModel):
 
     config_class = BertConfig
 
-    def __init__(self, config: BertConfig):
-        super().__init__(config)
+    @classmethod
+    def check_config(cls, config: BertConfig) -> None:
+        """A folder without the labels' names holds an encoder, not a classifier."""
         if not config.id2label:
             raise ValueError(
                 "BertForSequenceClassification needs the names of the labels: "
                 'BertConfig(..., id2label={0: "negative", 1: "positive"})'
             )
+
+    def __init__(self, config: BertConfig):
+        super().__init__(config)
+        self.check_config(config)
         dropout = config.classifier_dropout
         self.bert = BertModel(config)
         self.dropout = nn.Dropout(config.hidden_dropout_prob if dropout is None else dropout)

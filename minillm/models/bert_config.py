@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 
 from minillm import functional as F
+from minillm.models.decoder_config import check_field, check_rates, check_scales, check_sizes
 from minillm.models.labels import label_table
 
 # Published sizes (Turc et al. 2019): layers, width, heads; the feed-forward width is 4 times.
@@ -44,31 +45,25 @@ class BertConfig:
     id2label: dict[int, str] | None = None  # the names of the classes, if it classifies
 
     def __post_init__(self):
-        for name in (
-            *("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads"),
-            *("intermediate_size", "max_position_embeddings", "type_vocab_size"),
-        ):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"BertConfig: {name}={value!r}, expected a positive integer")
+        check_sizes(self, "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads")
+        check_sizes(self, "intermediate_size", "max_position_embeddings", "type_vocab_size")
         if self.hidden_size % self.num_attention_heads:
             raise ValueError(
                 f"BertConfig: hidden_size={self.hidden_size} is not a multiple of "
                 f"num_attention_heads={self.num_attention_heads}"
             )
-        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"):
-            value = getattr(self, name)
-            if value is None and name == "classifier_dropout":
-                continue
-            if not 0 <= value < 1:
-                raise ValueError(f"BertConfig: {name}={value!r}, expected a number in [0, 1)")
+        check_rates(self, "hidden_dropout_prob", "attention_probs_dropout_prob")
+        if self.classifier_dropout is not None:
+            check_rates(self, "classifier_dropout")
+        check_scales(self, "initializer_range", "layer_norm_eps")
+        if type(self.pad_token_id) is not int or not 0 <= self.pad_token_id < self.vocab_size:
+            raise ValueError(
+                f"BertConfig: pad_token_id={self.pad_token_id!r:.80}, expected an id of the "
+                f"vocabulary, 0 to {self.vocab_size - 1}"
+            )
         if self.id2label is not None:
             self.id2label = label_table(self.id2label)
-        if self.hidden_act not in ACTIVATIONS:
-            raise ValueError(
-                f"BertConfig: hidden_act={self.hidden_act!r}, expected one of "
-                f"{', '.join(ACTIVATIONS)}"
-            )
+        check_field(self, "hidden_act", ACTIVATIONS)
 
     @classmethod
     def from_size(cls, size: str, **changes) -> "BertConfig":
@@ -88,7 +83,9 @@ class BertConfig:
     def from_dict(cls, values: dict) -> "BertConfig":
         """The fields known here; others that Hugging Face writes don't change the computation."""
         if values.get("model_type", "bert") != "bert":
-            raise ValueError(f"this folder holds a {values['model_type']!r} model, expected 'bert'")
+            raise ValueError(
+                f"this folder holds a {values['model_type']!r:.80} model, expected 'bert'"
+            )
         if values.get("position_embedding_type", "absolute") != "absolute":
             raise ValueError("only absolute position embeddings are supported")
         known = {field.name for field in fields(cls)}

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import ClassVar
 
+from minillm.models.decoder_config import check_rates, check_sizes
 from minillm.models.labels import label_table
 
 
@@ -25,34 +26,24 @@ class ClassifierConfig:
     def __post_init__(self):
         self.id2label = label_table(self.id2label)
         self._check_counts("vocab_size")
-        if not 0 <= self.pad_token_id < self.vocab_size:
+        if type(self.pad_token_id) is not int or not 0 <= self.pad_token_id < self.vocab_size:
             raise ValueError(
-                f"{type(self).__name__}: pad_token_id={self.pad_token_id!r}, expected an id of the "
-                f"vocabulary, 0 to {self.vocab_size - 1}"
+                f"{type(self).__name__}: pad_token_id={self.pad_token_id!r:.80}, expected an id of "
+                f"the vocabulary, 0 to {self.vocab_size - 1}"
             )
 
     def _check_counts(self, *names: str) -> None:
-        for name in names:
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(
-                    f"{type(self).__name__}: {name}={value!r}, expected a positive integer"
-                )
+        check_sizes(self, *names)
 
     def _check_probabilities(self, *names: str) -> None:
-        for name in names:
-            value = getattr(self, name)
-            if not 0 <= value < 1:
-                raise ValueError(
-                    f"{type(self).__name__}: {name}={value!r}, expected a number in [0, 1)"
-                )
+        check_rates(self, *names)
 
     @classmethod
     def from_dict(cls, values: dict) -> "ClassifierConfig":
         """The config in the contents of a `config.json`; what else stands there is left alone."""
         if values.get("model_type") != cls.model_type:
             raise ValueError(
-                f"this folder holds a {values.get('model_type')!r} model, expected "
+                f"this folder holds a {values.get('model_type')!r:.80} model, expected "
                 f"{cls.model_type!r}"
             )
         known = {field.name for field in fields(cls)}

@@ -20,6 +20,8 @@ from minillm.models.classifier_config import ClassifierConfig
 from minillm.models.pretrained import NameTable, PretrainedModel
 from minillm.models.word_vectors import drop_words, visible_ids, word_vectors
 
+_MOST_WINDOW_SIZES = 64  # kinds of filters
+
 
 @dataclass
 class CNNConfig(ClassifierConfig):
@@ -42,14 +44,19 @@ class CNNConfig(ClassifierConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        self.window_sizes = tuple(self.window_sizes)  # a list, if it comes from JSON
+        if isinstance(self.window_sizes, list):  # if it comes from JSON
+            self.window_sizes = tuple(self.window_sizes)
         self._check_counts("embedding_size", "num_filters")
         self._check_probabilities("word_dropout", "dropout")
-        if not self.window_sizes or not all(
-            isinstance(K, int) and K > 0 for K in self.window_sizes
+        sizes = self.window_sizes
+        if (
+            not isinstance(sizes, tuple)
+            or not 0 < len(sizes) <= _MOST_WINDOW_SIZES
+            or not all(type(K) is int and K > 0 for K in sizes)
         ):
             raise ValueError(
-                f"CNNConfig: window_sizes={self.window_sizes}, expected positive integers"
+                f"CNNConfig: window_sizes={sizes!r:.80}, expected positive integers, at "
+                f"most {_MOST_WINDOW_SIZES}"
             )
 
 

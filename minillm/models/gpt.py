@@ -109,7 +109,8 @@ class GPTModel(PretrainedModel):
         x = self.dropout(self.token(ids) + self.position(view.positions))  # (B, L, E)
         attentions = []
         for i, layer in enumerate(self.layers):
-            x, weights = layer(x, view, i)
+            run = layer if cache is not None else self.checkpointed(layer)
+            x, weights = run(x, view, i)
             attentions.append(weights)
         return DecoderOutput(self.norm(x), tuple(attentions) if output_attentions else None)
 

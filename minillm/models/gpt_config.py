@@ -4,7 +4,14 @@ import json
 from dataclasses import asdict, dataclass, fields
 
 from minillm.models.bert_config import ACTIVATIONS
-from minillm.models.decoder_config import check_field, check_rates, check_sizes, check_token_ids
+from minillm.models.decoder_config import (
+    check_field,
+    check_rates,
+    check_scales,
+    check_sizes,
+    check_switches,
+    check_token_ids,
+)
 
 # Published sizes (Radford et al. 2019, table 2): layers, width, heads.
 SIZES = {
@@ -48,6 +55,8 @@ class GPTConfig:
         if self.n_inner is not None:
             check_sizes(self, "n_inner")
         check_rates(self, "resid_pdrop", "embd_pdrop", "attn_pdrop")
+        check_scales(self, "layer_norm_epsilon", "initializer_range")
+        check_switches(self, "tie_word_embeddings")
         check_token_ids(self)
         if self.n_embd % self.n_head:
             raise ValueError(
@@ -94,10 +103,11 @@ class GPTConfig:
         Raises ValueError for another kind of model and for fields that would change it.
         """
         if values.get("model_type", "gpt2") != "gpt2":
-            raise ValueError(f"this folder holds a {values['model_type']!r} model, expected 'gpt2'")
+            kind = f"{values['model_type']!r:.80}"
+            raise ValueError(f"this folder holds a {kind} model, expected 'gpt2'")
         for name, only in FIXED.items():
             if values.get(name, only) != only:
-                raise ValueError(f"{name}={values[name]!r} is not supported, only {only}")
+                raise ValueError(f"{name}={values[name]!r:.80} is not supported, only {only}")
         known = {field.name for field in fields(cls)}
         return cls(**{name: value for name, value in values.items() if name in known})
 

@@ -117,7 +117,8 @@ class LlamaModel(PretrainedModel):
         rotation = self._rotation(view.positions, x.dtype)
         attentions = []
         for i, layer in enumerate(self.layers):
-            x, weights = layer(x, rotation, view, i)
+            run = layer if cache is not None else self.checkpointed(layer)
+            x, weights = run(x, rotation, view, i)
             attentions.append(weights)
         return DecoderOutput(self.norm(x), tuple(attentions) if output_attentions else None)
 

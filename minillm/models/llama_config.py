@@ -1,9 +1,17 @@
 """The measures of a Llama: what `config.json` holds."""
 
 import json
+import math
 from dataclasses import asdict, dataclass, fields
 
-from minillm.models.decoder_config import check_field, check_rates, check_sizes, check_token_ids
+from minillm.models.decoder_config import (
+    check_field,
+    check_rates,
+    check_scales,
+    check_sizes,
+    check_switches,
+    check_token_ids,
+)
 
 
 @dataclass
@@ -59,22 +67,32 @@ class LlamaConfig:
                 f"LlamaConfig: head_dim={self.head_dim} is odd: rotary positions turn pairs"
             )
         check_rates(self, "attention_dropout")
+        check_scales(self, "initializer_range", "rms_norm_eps")
+        check_switches(self, "tie_word_embeddings", "attention_bias", "mlp_bias")
         check_token_ids(self)
         check_field(self, "hidden_act", ("silu",))
         self._agree_on_rope()
 
     def _agree_on_rope(self) -> None:
         """rope_theta and rope_parameters say the same afterwards; ValueError for other types."""
+        if not isinstance(self.rope_parameters, dict | None):
+            raise ValueError(
+                f"LlamaConfig: rope_parameters={self.rope_parameters!r:.80}, expected an object"
+            )
         rope = dict(self.rope_parameters or {})
         kind = rope.get("rope_type") or rope.get("type") or "default"
         if kind != "default":
             raise ValueError(
-                f"LlamaConfig: rope type {kind!r} is not supported, only 'default' (positions that "
-                "are not stretched)"
+                f"LlamaConfig: rope type {kind!r:.80} is not supported, only 'default' (positions "
+                "that are not stretched)"
             )
         theta = rope.get("rope_theta", self.rope_theta)
-        if not isinstance(theta, int | float) or theta <= 0:
-            raise ValueError(f"LlamaConfig: rope_theta={theta!r}, expected a positive number")
+        if (
+            isinstance(theta, bool)
+            or not isinstance(theta, int | float)
+            or not 0 < theta < math.inf
+        ):
+            raise ValueError(f"LlamaConfig: rope_theta={theta!r:.80}, expected a positive number")
         self.rope_theta = float(theta)
         self.rope_parameters = {"rope_type": "default", "rope_theta": self.rope_theta}
 
@@ -101,7 +119,7 @@ class LlamaConfig:
         """
         if values.get("model_type", "llama") != "llama":
             raise ValueError(
-                f"this folder holds a {values['model_type']!r} model, expected 'llama'"
+                f"this folder holds a {values['model_type']!r:.80} model, expected 'llama'"
             )
         known = {field.name for field in fields(cls)}
         found = {name: value for name, value in values.items() if name in known}

@@ -18,6 +18,7 @@ from minillm import functional as F
 from minillm import nn
 from minillm.models.classification import SequenceClassifierOutput, classification_loss
 from minillm.models.classifier_config import ClassifierConfig
+from minillm.models.decoder_config import check_field, check_switches
 from minillm.models.pretrained import NameTable, PretrainedModel
 from minillm.models.word_vectors import drop_words, visible_ids, word_vectors
 
@@ -54,10 +55,8 @@ class LSTMConfig(ClassifierConfig):
         self._check_counts("embedding_size", "hidden_size", "num_layers")
         self._check_probabilities("word_dropout", "dropout")
         for name, choices in (("pooling", ("last", "max")), ("head", ("sigmoid", "softmax"))):
-            if getattr(self, name) not in choices:
-                raise ValueError(
-                    f"LSTMConfig: {name}={getattr(self, name)!r}, expected {' or '.join(choices)}"
-                )
+            check_field(self, name, choices)
+        check_switches(self, "bidirectional", "use_mask")
         if self.head == "sigmoid" and len(self.id2label) != 2:
             raise ValueError(
                 f"LSTMConfig: head='sigmoid' decides between 2 classes, id2label has "

@@ -20,7 +20,8 @@ from tqdm import tqdm
 import minillm
 from minillm.data.labelled_batches import LabelledBatches
 from minillm.data.truncate import WAYS, truncate, windows
-from minillm.files import atomic_directory, atomic_write
+from minillm.files import atomic_files
+from minillm.foreign_files import folder_file
 from minillm.models.average_classifier import AverageForSequenceClassification
 from minillm.models.bert_classifier import BertForSequenceClassification
 from minillm.models.classification import log_probabilities, probabilities
@@ -193,23 +194,19 @@ class NetworkClassifier(TextClassifier):
         """Write config.json, model.safetensors and tokenizer.json into `folder`.
 
         For a BERT also what `AutoModelForSequenceClassification` and `AutoTokenizer` of
-        transformers need.  A new folder appears at once or not at all; in one that exists each
-        file is replaced by itself.
+        transformers need.  All of them or none: an interrupted write, or a full disk, leaves the
+        old ones.
         """
-        if Path(folder).is_dir():
-            self._write_files(Path(folder))
-        else:
-            with atomic_directory(folder) as new:
-                self._write_files(new)
+        with atomic_files(folder) as new:
+            self._write_files(new)
 
     def _write_files(self, folder: Path) -> None:
         self.tokenizer.save(folder / "tokenizer.json")
-        self.network.save_pretrained(folder)
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        config["minillm"] = {"max_length": self.max_length, "truncation": self.truncation}
-        atomic_write(folder / "config.json", _json(config))
-        if config["model_type"] == "bert":
-            atomic_write(folder / "tokenizer_config.json", _json(self._tokenizer_config()))
+        settings = {"max_length": self.max_length, "truncation": self.truncation}
+        self.network.write_files(folder, {"minillm": settings})
+        if isinstance(self.network, BertForSequenceClassification):
+            text = _json(self._tokenizer_config())
+            (folder / "tokenizer_config.json").write_text(text, encoding="utf-8")
 
     def _tokenizer_config(self) -> dict:
         """What transformers wants to know of a tokenizer besides tokenizer.json."""
@@ -237,10 +234,9 @@ class NetworkClassifier(TextClassifier):
                 f"{folder / 'config.json'}: a {config['model_type']!r} model isn't a network; "
                 "open it by TextClassifier.from_pretrained"
             )
-        if not (folder / "tokenizer.json").is_file():
-            raise FileNotFoundError(f"{folder / 'tokenizer.json'} is missing: who makes the ids?")
+        tokenizer_file = folder_file(folder, "tokenizer.json")
         network = network_class.from_pretrained(folder)
-        tokenizer = WordPieceTokenizer.from_file(folder / "tokenizer.json")
+        tokenizer = WordPieceTokenizer.from_file(tokenizer_file)
         settings = config.get("minillm")
         if settings is None and config["model_type"] == "bert":  # saved by transformers
             settings = {"max_length": network.config.max_position_embeddings}

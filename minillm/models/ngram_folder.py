@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import safetensors.numpy
 
-from minillm.files import atomic_directory, atomic_write
+from minillm.files import atomic_files
+from minillm.foreign_files import folder_file, shortened
 from minillm.models.labels import label_table
 from minillm.models.ngrams import NGramVocabulary
-from minillm.models.pretrained import read_safetensors
 from minillm.models.text_classifier import read_classifier_config
+from minillm.sealed_weights import check_seal, write_weights
+from minillm.weights_file import check_finite, read_weights
 
 
 class NGramFolder(NamedTuple):
@@ -36,13 +37,10 @@ def write_ngram_folder(
 ) -> None:
     """Write the three files.
 
-    A new folder appears at once or not at all; in one that exists each file is replaced by itself.
+    All of them or none: an interrupted write, or a full disk, leaves the old ones.
     """
-    if Path(folder).is_dir():
-        _write_files(Path(folder), content, architecture, model_type)
-    else:
-        with atomic_directory(folder) as new:
-            _write_files(new, content, architecture, model_type)
+    with atomic_files(folder) as new:
+        _write_files(new, content, architecture, model_type)
 
 
 def _write_files(folder: Path, content: NGramFolder, architecture: str, model_type: str) -> None:
@@ -56,9 +54,9 @@ def _write_files(folder: Path, content: NGramFolder, architecture: str, model_ty
     }
     tensors = {name: np.ascontiguousarray(t) for name, t in content.tensors.items()}
     content.vocabulary.save(folder / "ngrams.txt")
-    atomic_write(folder / "model.safetensors", safetensors.numpy.save(tensors))
     text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
-    atomic_write(folder / "config.json", text)
+    (folder / "config.json").write_text(text, encoding="utf-8")
+    write_weights(folder / "model.safetensors", tensors, beside=["config.json", "ngrams.txt"])
 
 
 def read_ngram_folder(folder: str | os.PathLike, model_type: str) -> NGramFolder:
@@ -72,9 +70,7 @@ def read_ngram_folder(folder: str | os.PathLike, model_type: str) -> NGramFolder
     path = folder / "config.json"
     if config["model_type"] != model_type:
         raise ValueError(f"{path}: a {config['model_type']!r} model, expected {model_type!r}")
-    for name in ("model.safetensors", "ngrams.txt"):
-        if not (folder / name).is_file():
-            raise FileNotFoundError(f"{folder / name} is missing: not a complete model folder")
+    weights, ngrams = (folder_file(folder, name) for name in ("model.safetensors", "ngrams.txt"))
     settings = config.get("minillm")
     if not isinstance(settings, dict) or not isinstance(settings.get("lowercase"), bool):
         raise ValueError(f'{path}, section "minillm": {settings!r:.80}, expected the settings')
@@ -83,20 +79,19 @@ def read_ngram_folder(folder: str | os.PathLike, model_type: str) -> NGramFolder
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     settings = dict(settings)
-    vocabulary = NGramVocabulary.from_file(folder / "ngrams.txt", settings.pop("lowercase"))
-    tensors = read_safetensors(folder / "model.safetensors")
+    vocabulary = NGramVocabulary.from_file(ngrams, settings.pop("lowercase"))
+    tensors = read_weights(weights)
+    check_seal(weights)
     V, K = len(vocabulary), len(label_names) if len(label_names) > 2 else 1
     expected = {"ratio": (K, V), "weight": (K, V), "bias": (K,)}
     found = {name: tensor.shape for name, tensor in tensors.items()}
     if found != expected:
         raise ValueError(
-            f"{folder / 'model.safetensors'} holds {found}, but {V} n-grams and "
-            f"{len(label_names)} classes need {expected}: the files don't belong together"
+            f"{weights} holds {shortened(found)}, but {V} n-grams and {len(label_names)} classes "
+            f"need {expected}: the files don't belong together"
         )
     for name, tensor in tensors.items():
-        if tensor.dtype.kind != "f" or not np.all(np.isfinite(tensor)):
-            raise ValueError(
-                f"{folder / 'model.safetensors'}: {name} ({tensor.dtype}) holds what is no finite "
-                "number"
-            )
+        if tensor.dtype.kind != "f":
+            raise ValueError(f"{weights}: {name} is {tensor.dtype}, expected floating numbers")
+    check_finite(weights, tensors)
     return NGramFolder(label_names, settings, vocabulary, tensors)

@@ -17,18 +17,19 @@ at each length, before the next length makes many more of it.
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
 from minillm.files import atomic_write
+from minillm.foreign_files import MB, read_bytes, shortened
 from minillm.models.text_classifier import check_texts
 from minillm.text import BertNormalizer, clean_text
 from minillm.text.pretokenize import split_words
 
 UNKNOWN = -1  # the id of a word that isn't known, and of what stands between two texts
+_LARGEST = 256 * MB  # of a file of n-grams: some ten million
 TEXTS_AT_ONCE = 4096  # bounds the memory that `transform` takes
 
 
@@ -234,10 +235,10 @@ class NGramVocabulary:
         """Read what `save` wrote.  Raises FileNotFoundError, and ValueError, with the path, for a
         file that is something else."""
         try:
-            text = Path(path).read_text(encoding="utf-8")
+            text = read_bytes(path, _LARGEST).decode("utf-8")
             return cls(text.split("\n")[:-1], lowercase)
         except ValueError as error:  # UnicodeDecodeError is one
-            raise ValueError(f"{path} is not a list of n-grams: {error}") from error
+            raise ValueError(f"{path} is not a list of n-grams: {shortened(error)}") from error
 
 
 def offsets(counts: np.ndarray) -> np.ndarray:

@@ -5,19 +5,25 @@ in it can execute.  Every model class has one table, `hugging_face_names`, from 
 names to those in the file.
 """
 
+import functools
 import json
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-import safetensors.numpy
-from safetensors import SafetensorError, safe_open
 
 from minillm import nn
 from minillm.backend import device_of
-from minillm.files import atomic_write
+from minillm.files import atomic_files, complete_files
+from minillm.foreign_files import folder_file, shortened
+from minillm.nn.module import at_most_parameters
+from minillm.recompute import checkpoint
+from minillm.sealed_weights import check_seal, write_weights
+from minillm.strict_json import read_json
+from minillm.weights_file import check_finite, read_header, read_weights
 
 NameTable = dict[str, str | tuple[str, ...]]
 
@@ -26,7 +32,10 @@ class Transposed(str):
     """A name in a file that holds the matrix transposed."""
 
 
-_FLOATS = {"F16": np.float16, "F32": np.float32, "F64": np.float64}
+T = TypeVar("T")
+# The attributes of configs that say how many layers there are.
+_LAYER_COUNTS = ("num_hidden_layers", "n_layer", "num_layers")
+_LARGEST_CONFIG = 4 << 20  # bytes: the names of 100,000 classes
 # Written by Hugging Face besides the parameters: copies of tied weights, and constants.
 _IGNORED_NAMES = re.compile(
     r"cls\.predictions\.decoder\.(weight|bias)|(bert\.)?embeddings\.position_ids"
@@ -45,10 +54,35 @@ class PretrainedModel(nn.Module):
     config_class: type
     base_prefix = ""
     config: Any
+    gradient_checkpointing = False
 
     def __init__(self, config):
         super().__init__()
         self.config = config
+
+    @classmethod
+    def check_config(cls, config) -> None:
+        """Raise ValueError for a config that is right by itself, but not for this model."""
+
+    def gradient_checkpointing_enable(self) -> None:
+        """While training, keep each layer's input only, and run the layer again in the backward
+        pass: a third more work, a fraction of the memory, the same gradients (recompute.py)."""
+        self._switch_gradient_checkpointing(True)
+
+    def gradient_checkpointing_disable(self) -> None:
+        """Keep what the layers computed."""
+        self._switch_gradient_checkpointing(False)
+
+    def _switch_gradient_checkpointing(self, enabled: bool) -> None:
+        for module in self.modules():  # the model with the layers may be a part of this one
+            if isinstance(module, PretrainedModel):
+                module.gradient_checkpointing = enabled
+
+    def checkpointed(self, layer: nn.Module):
+        """`layer`, or what computes the same without keeping its tape, if that is wished for."""
+        if self.gradient_checkpointing and self.training:
+            return functools.partial(checkpoint, layer)
+        return layer
 
     @classmethod
     def hugging_face_names(cls, config) -> NameTable:
@@ -58,15 +92,19 @@ class PretrainedModel(nn.Module):
     def save_pretrained(self, folder: str | os.PathLike) -> None:
         """Write `config.json` and `model.safetensors` into `folder`, made if need be.
 
-        Each file is replaced in one step: an interrupted write leaves the old one.
+        The two are replaced together: an interrupted write leaves the old ones, and a full disk
+        does, too (OSError, with path and reason).
         """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        with atomic_files(folder) as new:
+            self.write_files(new)
+
+    def write_files(self, folder: Path, more: Mapping[str, Any] | None = None) -> None:
+        """Write the two files into a folder of files.py.  more: what config.json says besides."""
+        config = json.loads(self.config.to_json(type(self).__name__)) | dict(more or {})
+        text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
+        (folder / "config.json").write_text(text, encoding="utf-8")
         tensors = to_hugging_face(self.state_dict(), self.hugging_face_names(self.config))
-        # transformers asks for this note before it opens a file.
-        data = safetensors.numpy.save(tensors, metadata={"format": "pt"})
-        atomic_write(folder / "model.safetensors", data)
-        atomic_write(folder / "config.json", self.config.to_json(type(self).__name__))
+        write_weights(folder / "model.safetensors", tensors, beside=["config.json"])
 
     @classmethod
     def from_pretrained(cls, folder: str | os.PathLike) -> "PretrainedModel":
@@ -81,23 +119,29 @@ class PretrainedModel(nn.Module):
                 f"{str(folder)!r} is not a local folder; models are not downloaded by name: give "
                 "the path of a folder with config.json and model.safetensors"
             )
-        for name in ("config.json", "model.safetensors"):
-            if not (folder / name).is_file():
-                raise FileNotFoundError(f"{folder / name} is missing: not a complete model folder")
-        config = _read_config(folder / "config.json", cls.config_class)
-        model = cls(config)
-        tensors = read_safetensors(folder / "model.safetensors")
-        table = cls.hugging_face_names(config)
-        tensors = _modern_names(tensors)
-        if getattr(config, "tie_word_embeddings", False):
-            tensors.pop("lm_head.weight", None)  # a copy of the embeddings
-        tensors = _with_our_prefix(tensors, table, cls.base_prefix)
+        complete_files(folder)
+        config = _read_config(folder_file(folder, "config.json"), cls.config_class)
+        cls.check_config(config)
+        path = folder_file(folder, "model.safetensors")
+        entries = _modern_names(read_header(path))
         try:
+            _check_layers(config, len(entries))
+            table = cls.hugging_face_names(config)
+            if getattr(config, "tie_word_embeddings", False):
+                entries.pop("lm_head.weight", None)  # a copy of the embeddings
+            entries = _with_our_prefix(entries, table, cls.base_prefix)
+            _check_names(entries, table)
+            # Whatever the config says, a model far larger than the file is not made.  (One that is
+            # a little larger is, for a message that names what doesn't fit.)
+            with at_most_parameters(2 * sum(e.size for e in entries.values()) + 100_000):
+                model = cls(config)
+            check_seal(path)
+            tensors = read_weights(path, entries)
+            check_finite(path, tensors)
             model.load_state_dict(from_hugging_face(tensors, table))
         except (ValueError, KeyError, RuntimeError) as error:
             raise ValueError(
-                f"{folder / 'model.safetensors'} doesn't fit config.json and {cls.__name__}: "
-                f"{error}"
+                f"{path} doesn't fit config.json and {cls.__name__}: {shortened(error, 2000)}"
             ) from error
         model.eval()
         return model
@@ -121,13 +165,11 @@ def to_hugging_face(state: dict, table: dict) -> dict[str, np.ndarray]:
 
 def from_hugging_face(tensors: dict[str, np.ndarray], table: dict) -> dict[str, np.ndarray]:
     """The inverse of `to_hugging_face`; names that the table doesn't know stay as they are."""
+    _check_names(tensors, table)
     tensors = dict(tensors)
     state = {}
     for ours, theirs in table.items():
         parts = theirs if isinstance(theirs, tuple) else (theirs,)
-        missing = [name for name in parts if name not in tensors]
-        if missing:
-            raise ValueError(f"{missing[0]} is missing")
         arrays = [tensors.pop(name) for name in parts]
         state[ours] = arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
         if isinstance(theirs, Transposed):
@@ -135,44 +177,33 @@ def from_hugging_face(tensors: dict[str, np.ndarray], table: dict) -> dict[str, 
     return state | tensors
 
 
-def read_safetensors(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """All tensors of a file as NumPy arrays; ValueError, with the path, if it can't be read."""
-    try:
-        with safe_open(path, framework="numpy") as file:
-            tensors = {}
-            for name in file.keys():  # noqa: SIM118 (not a dict)
-                dtype = file.get_slice(name).get_dtype()
-                if (
-                    dtype not in _FLOATS
-                    and not dtype.startswith(("I", "U", "B"))
-                    or dtype == "BF16"
-                ):
-                    raise ValueError(
-                        f"{path}: {name} is stored as {dtype}, which NumPy doesn't have; convert "
-                        "it to float32 first"
-                    )
-                tensors[name] = file.get_tensor(name)
-            return tensors
-    except SafetensorError as error:
-        raise ValueError(
-            f"{path} is not a complete safetensors file ({error}): it was cut off or damaged; "
-            "copy or save it again"
-        ) from error
-
-
 def _read_config(path: Path, config_class):
+    values = read_json(path, _LARGEST_CONFIG)
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(values, dict):
-            raise ValueError("expected a JSON object")
+            raise ValueError(f"expected a JSON object, found {values!r:.80}")
         return config_class.from_dict(values)
-    except (ValueError, TypeError, RecursionError) as error:
-        raise ValueError(f"{path}: {error}") from error
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: {shortened(error)}") from error
 
 
-def _modern_names(tensors: dict) -> dict:
+def _check_layers(config, arrays: int) -> None:
+    """Each layer has an array of its own, at least: a table of a billion names isn't made."""
+    for name in _LAYER_COUNTS:
+        if getattr(config, name, 0) > arrays:
+            raise ValueError(f"{name}={getattr(config, name)}, but there are {arrays} arrays")
+
+
+def _check_names(tensors: dict, table: NameTable) -> None:
+    for theirs in table.values():
+        for name in theirs if isinstance(theirs, tuple) else (theirs,):
+            if name not in tensors:
+                raise ValueError(f"{name} is missing")
+
+
+def _modern_names(tensors: dict[str, T]) -> dict[str, T]:
     """Old files call LayerNorm's weight and bias gamma and beta, and hold copies and constants."""
-    renamed = {}
+    renamed: dict[str, T] = {}
     for name, array in tensors.items():
         if _IGNORED_NAMES.fullmatch(name):
             continue
@@ -181,7 +212,7 @@ def _modern_names(tensors: dict) -> dict:
     return renamed
 
 
-def _with_our_prefix(tensors: dict, table: dict, prefix: str) -> dict:
+def _with_our_prefix(tensors: dict[str, T], table: NameTable, prefix: str) -> dict[str, T]:
     """A model without heads opens a file saved with them, whose names begin with the prefix; a
     model with a head opens a file saved without, if the head is tied.
     """

@@ -8,13 +8,16 @@
 Whatever is inside (n-grams, a convolution, an LSTM, BERT) is written in the folder's config.json.
 """
 
-import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+
+from minillm.files import complete_files
+from minillm.foreign_files import folder_file
+from minillm.strict_json import read_json
 
 NETWORKS = ("bert", "minillm-average", "minillm-cnn", "minillm-lstm")
 NGRAMS = ("minillm-ngram", "minillm-ngram-network")
@@ -72,14 +75,18 @@ class TextClassifier(ABC):
 
 def read_classifier_config(folder: str | os.PathLike) -> dict:
     """The contents of a classifier's config.json; raises as `TextClassifier.from_pretrained`."""
-    path = Path(folder, "config.json")
     if not Path(folder).is_dir():
         raise FileNotFoundError(f"{str(folder)!r} is not a folder; give the path of a saved model")
-    if not path.is_file():
-        raise FileNotFoundError(f"{str(folder)!r} is not a model's folder: it has no config.json")
+    complete_files(folder)
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+        path = folder_file(folder, "config.json")
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"{str(folder)!r} is not a model's folder: it has no config.json"
+        ) from None
+    try:
+        config = read_json(path)
+    except ValueError as error:
         raise ValueError(f"{path} is damaged: {error}") from error
     if not isinstance(config, dict):
         raise ValueError(f"{path} is damaged: expected a JSON object, found {config!r:.80}")

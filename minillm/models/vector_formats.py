@@ -18,10 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
-from minillm.files import atomic_write
+from minillm.files import atomic_file
+from minillm.foreign_files import check_ordinary
 
 _WHITE_SPACE = re.compile(r"[ \t\n\r\v\f]")  # what ends a word for the C programs
 _NUMBER = np.dtype("<f4")
+_LONGEST_NUMBER = 100  # characters
+_LONGEST_LINE = 1 << 22  # bytes; 300 numbers take 4 thousand
 
 
 def write(
@@ -37,31 +40,38 @@ def write(
     if not np.isfinite(vectors).all():
         row = int(np.flatnonzero(~np.isfinite(vectors).all(1))[0])
         raise ValueError(f"can't write {path}: the vector of {words[row]!r} isn't finite")
-    parts = [f"{len(words)} {vectors.shape[1]}\n".encode()] if header else []
-    for word, vector in zip(words, vectors, strict=True):
-        if binary:
-            parts += [word.encode(), b" ", vector.astype(_NUMBER).tobytes(), b"\n"]
-        else:  # as text of float32: the shortest that is read as the same number
-            parts.append(f"{word} {' '.join(vector.astype('U'))}\n".encode())
-    atomic_write(path, b"".join(parts))
+    with atomic_file(path) as file:
+        if header:
+            file.write(f"{len(words)} {vectors.shape[1]}\n".encode())
+        for word, vector in zip(words, vectors, strict=True):
+            if binary:
+                file.write(word.encode() + b" " + vector.astype(_NUMBER).tobytes() + b"\n")
+            else:  # as text of float32: the shortest that is read as the same number
+                file.write(f"{word} {' '.join(vector.astype('U'))}\n".encode())
 
 
 def read_text(
     path: str | os.PathLike, header: bool, limit: int | None, unicode_errors: str
 ) -> tuple[list[str], np.ndarray]:
     """(words, vectors (V, d)) from the text format, or GloVe's (header=False)."""
+    size = check_ordinary(path)
     with open(path, "rb") as file:
         _check_unpacked(path, file)
         number, promised, d = 0, None, 0  # d = 0: not known yet
         if header:
             promised, d = _read_header(path, file)
             number = 1
-            if promised * (2 * d + 1) > os.path.getsize(path) - file.tell():
+            if promised * (2 * d + 1) > size - file.tell():
                 raise _cut_off(path, promised, d)
         words: list[str] = []
-        rows: list[np.ndarray] = []
-        for line in file:
+        rows = bytearray()  # of float32, and not a list of arrays, of which each takes 100 bytes
+        while line := file.readline(_LONGEST_LINE + 1):
             number += 1
+            if len(line) > _LONGEST_LINE:
+                raise ValueError(
+                    f"{path}, line {number} has more than {_LONGEST_LINE} bytes: no word and its "
+                    "numbers; for the binary format give binary=True"
+                )
             if len(words) == limit:
                 break
             line = line.rstrip(b" \r\n")
@@ -76,7 +86,7 @@ def read_text(
                     f"{path}, line {number}: expected a word and {d} numbers, got {line[:60]!r} "
                     f"with {len(line.split()) - 1} numbers"
                 )
-            rows.append(_parse(path, number, numbers))
+            rows += _parse(path, number, numbers).tobytes()
             words.append(_decode(path, f"line {number}", word, unicode_errors))
     if promised is not None:
         wanted = promised if limit is None else min(promised, limit)
@@ -86,17 +96,18 @@ def read_text(
             raise ValueError(f"{path} promises {promised} words in line 1, but has more")
     if not rows:
         raise ValueError(f"{path}: there are no vectors in it")
-    return _without_repetition(path, words, np.stack(rows))
+    return _without_repetition(path, words, np.frombuffer(rows, np.float32).reshape(-1, d))
 
 
 def read_binary(
     path: str | os.PathLike, limit: int | None, unicode_errors: str
 ) -> tuple[list[str], np.ndarray]:
     """(words, vectors (V, d)) from the binary format."""
+    size = check_ordinary(path)
     with open(path, "rb") as file:
         _check_unpacked(path, file)
         promised, d = _read_header(path, file)
-        size, position = os.path.getsize(path), file.tell()
+        position = file.tell()
         if promised * (d * _NUMBER.itemsize + 2) > size - position:
             raise _cut_off(path, promised, d)
         wanted = promised if limit is None else min(promised, limit)
@@ -163,6 +174,8 @@ def _count_numbers(path, line: bytes) -> int:
 
 def _parse(path, number: int, numbers: list[bytes]) -> np.ndarray:
     try:
+        if max(map(len, numbers)) > _LONGEST_NUMBER:
+            raise ValueError(f"a number of {max(map(len, numbers))} characters")
         with np.errstate(over="ignore"):  # told below
             row = np.array(numbers, dtype=np.float32)
     except ValueError as error:

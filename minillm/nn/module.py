@@ -6,6 +6,9 @@ there is no registry to keep in step: names, counts, devices and files all follo
 through the attributes, `self.encoder.layers[0].weight` being called "encoder.layers.0.weight".
 """
 
+import contextlib
+import math
+import threading
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -233,8 +236,30 @@ def _once(named):
 # --------------------------------------------------------------- what constructors check and make
 
 
+_room = threading.local()  # .left: how many numbers new parameters may still hold
+
+
+@contextlib.contextmanager
+def at_most_parameters(count: int) -> Iterator[None]:
+    """Within the block, layers that are made may hold `count` numbers in all.
+
+    A model is about to be filled from a file of so many numbers, but the measures come from
+    somebody's config: ValueError for more, before the memory is taken.
+    """
+    _room.left = count
+    try:
+        yield
+    finally:
+        del _room.left
+
+
 def empty_parameter(*shape: int) -> Parameter:
     """A float32 parameter on the CPU, to be filled by `reset_parameters`."""
+    left = getattr(_room, "left", None)
+    if left is not None:
+        if math.prod(shape) > left:
+            raise ValueError(f"a parameter of shape {shape} is far more than the file holds")
+        _room.left = left - math.prod(shape)
     return Parameter(np.empty(shape, np.float32))
 
 

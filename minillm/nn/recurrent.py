@@ -122,8 +122,8 @@ class _Recurrent(Module):
         # On a GPU the check would have to wait for the device.
         if device.checks_ids and (lengths.min() < 1 or lengths.max() > T):
             raise ValueError(
-                f"lengths from {lengths.min()} to {lengths.max()}: expected 1 to {T}, the number "
-                "of steps of the input"
+                f"lengths from {int(lengths.min())} to {int(lengths.max())}: expected 1 to {T}, "
+                "the number of steps of the input"
             )
         return lengths
 

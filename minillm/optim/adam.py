@@ -37,19 +37,20 @@ class Adam(Optimizer):
             raise ValueError(f"betas must be two numbers at least 0 and below 1, got {betas}")
 
     def update(self, p, g, moments, step, options):
-        self._move(_adam, p, g, moments, step, options)
+        self._move(_adam, options["weight_decay"], p, g, moments, step, options)
 
-    def _move(self, body, p, g, moments, step, options):
-        if not moments:
-            moments["exp_avg"] = array_module(p).zeros_like(p)
-            moments["exp_avg_sq"] = array_module(p).zeros_like(p)
+    def _move(self, body, decay, p, g, moments, step, options):
+        for name in ("exp_avg", "exp_avg_sq"):
+            if name not in moments:
+                moments[name] = array_module(p).zeros_like(p)
         m, v = moments["exp_avg"], moments["exp_avg_sq"]
         beta1, beta2 = options["betas"]
         # The two corrections are numbers: lr mhat = rate m, and sqrt(vhat) = sqrt(v) / root.
         rate = options["lr"] / (1 - beta1**step)
         root = math.sqrt(1 - beta2**step)
-        lr, eps, decay = options["lr"], options["eps"], options["weight_decay"]
-        body(p, g, m, v, beta1, beta2, rate, root, eps, lr, decay)
+        # Computed here: numbers that meet each other in a fused function lose their precision.
+        averages = beta1, 1 - beta1, beta2, 1 - beta2
+        body(p, g, m, v, *averages, rate * root, options["eps"] * root, decay)
 
 
 class AdamW(Adam):
@@ -66,23 +67,31 @@ class AdamW(Adam):
         super().__init__(params, lr, betas, eps, weight_decay)
 
     def update(self, p, g, moments, step, options):
-        self._move(_adamw, p, g, moments, step, options)
+        kept = 1 - options["lr"] * options["weight_decay"]
+        self._move(_adamw, kept, p, g, moments, step, options)
 
 
 @fuse
-def _adam(xp, p, g, m, v, beta1, beta2, rate, root, eps, lr, decay):
-    _follow(xp, p, g + decay * p, m, v, beta1, beta2, rate, root, eps)
+def _adam(xp, p, g, m, v, beta1, rest1, beta2, rest2, rate, eps, decay):
+    _follow(xp, p, g + decay * p, m, v, beta1, rest1, beta2, rest2, rate, eps)
 
 
 @fuse
-def _adamw(xp, p, g, m, v, beta1, beta2, rate, root, eps, lr, decay):
-    p *= 1 - lr * decay
-    _follow(xp, p, g, m, v, beta1, beta2, rate, root, eps)
+def _adamw(xp, p, g, m, v, beta1, rest1, beta2, rest2, rate, eps, kept):
+    p *= kept
+    _follow(xp, p, g, m, v, beta1, rest1, beta2, rest2, rate, eps)
 
 
-def _follow(xp, p, g, m, v, beta1, beta2, rate, root, eps):
+def _follow(xp, p, g, m, v, beta1, rest1, beta2, rest2, rate, eps):
+    """rest = 1 - beta; rate m / (sqrt(v) + eps) has root on both sides of its bar."""
     m *= beta1
-    m += (1 - beta1) * g
+    m += rest1 * g
+    square = g * g
+    square *= rest2
     v *= beta2
-    v += (1 - beta2) * g * g
-    p -= rate * m / (xp.sqrt(v) / root + eps)
+    v += square
+    denominator = xp.sqrt(v)
+    denominator += eps
+    move = m / denominator
+    move *= rate
+    p -= move

@@ -6,6 +6,7 @@ moments (running averages of the gradient) are arrays made once, at the paramete
 
 from abc import ABC, abstractmethod
 
+from minillm import profiler
 from minillm.autograd import Tensor
 from minillm.backend import device_of
 
@@ -84,7 +85,11 @@ class Optimizer(ABC):
         for index, p, group in self._numbered():
             if p.grad is not None:
                 self.steps[index] += 1
-                self.update(p.data, p.grad, self.moments[index], self.steps[index], group)
+                arguments = p.data, p.grad, self.moments[index], self.steps[index], group
+                if profiler.active is None:
+                    self.update(*arguments)
+                else:
+                    profiler.active.update(f"{type(self).__name__}.update", self.update, *arguments)
 
     @abstractmethod
     def update(self, p, g, moments: dict, step: int, options: dict) -> None:

@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from minillm.foreign_files import shortened
 from minillm.text import bpe_files
 from minillm.text.added_tokens import AddedToken
 from minillm.text.bpe_files import TrimOffsets
@@ -160,7 +161,7 @@ class BPETokenizer(Tokenizer):
             added = {AddedToken(token): vocab[token] for token in special_tokens if token in vocab}
             return cls(vocab, merges, added, **options)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"{vocab_json}, {merges_txt}: {error}") from None
+            raise ValueError(f"{vocab_json}, {merges_txt}: {shortened(error)}") from None
 
     def save_gpt2_files(self, folder: str | os.PathLike) -> None:
         """Write vocab.json (with the added tokens) and merges.txt; the pattern isn't in them."""
@@ -241,7 +242,7 @@ def _n_spaces(token: str) -> int:
 
 
 class _Cut:
-    """text -> its words, in training; an object, so that other processes can be given it."""
+    """text -> its words, in training."""
 
     def __init__(self, pattern: Pattern, add_prefix_space: bool, errors: str):
         self.pattern, self.add_prefix_space, self.errors = pattern, add_prefix_space, errors

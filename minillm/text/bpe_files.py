@@ -19,11 +19,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from minillm.files import atomic_write
+from minillm.files import atomic_files, complete_files
+from minillm.foreign_files import read_bytes
+from minillm.strict_json import read_json
 from minillm.text import tokenizer_json
 from minillm.text.bpe_patterns import PATTERNS
 from minillm.text.template import NO_TEMPLATE, TemplateProcessing
-from minillm.text.tokenizer_json import TokenizerFormatError, get, read_template, require_type
+from minillm.text.tokenizer_json import (
+    LARGEST,
+    TokenizerFormatError,
+    get,
+    read_template,
+    require_type,
+)
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,7 @@ def _read_sections(document: dict) -> dict[str, Any]:
     model = document["model"]
     kind = model.get("type", "BPE" if "merges" in model else None)
     if kind != "BPE":
-        raise TokenizerFormatError(f"the model is {kind!r}; only byte-level BPE can be opened")
+        raise TokenizerFormatError(f"the model is {kind!r:.80}; only byte-level BPE can be opened")
     for name, supported in _MODEL_SETTINGS.items():
         if model.get(name) not in supported:
             raise TokenizerFormatError(
@@ -92,8 +100,8 @@ def _read_pre_tokenizer(document: Mapping) -> dict[str, Any]:
     kinds = [get(step, "type", str) for step in steps]
     if kinds not in (["ByteLevel"], ["Split", "ByteLevel"]):
         raise TokenizerFormatError(
-            f"the pre_tokenizer is {' + '.join(kinds)}; only ByteLevel or Split + ByteLevel can be "
-            "opened"
+            f"the pre_tokenizer is {' + '.join(kinds):.200}; only ByteLevel or Split + ByteLevel "
+            "can be opened"
         )
     byte_level = steps[-1]
     add_prefix_space = get(byte_level, "add_prefix_space", bool)
@@ -106,7 +114,7 @@ def _read_pre_tokenizer(document: Mapping) -> dict[str, Any]:
     behavior, invert = get(split, "behavior", str), get(split, "invert", bool, default=False)
     if behavior != "Isolated" or invert or with_gpt2_pattern or add_prefix_space:
         raise TokenizerFormatError(
-            f"Split with behavior {behavior!r}, invert {invert}, then ByteLevel with use_regex "
+            f"Split with behavior {behavior!r:.80}, invert {invert}, then ByteLevel with use_regex "
             f"{with_gpt2_pattern}, add_prefix_space {add_prefix_space}: only 'Isolated' and three "
             "times False can be opened"
         )
@@ -131,8 +139,8 @@ def _read_post_processor(document: Mapping) -> dict[str, Any]:
             template = read_template(step)
         else:
             raise TokenizerFormatError(
-                f"the post_processor holds {kind!r}; only ByteLevel, then TemplateProcessing, can "
-                "be opened"
+                f"the post_processor holds {kind!r:.80}; only ByteLevel, then TemplateProcessing, "
+                "can be opened"
             )
     return {"trim_offsets": trim_offsets, "post_processor": template}
 
@@ -207,14 +215,15 @@ def read_gpt2_files(
 
     Raises FileNotFoundError, and ValueError for a broken file, naming the line.
     """
+    complete_files(Path(vocab_path).parent)
     try:
-        vocab = json.loads(Path(vocab_path).read_bytes().decode("utf-8"))
-    except (ValueError, RecursionError) as error:
+        vocab = read_json(vocab_path, LARGEST)
+    except ValueError as error:
         raise ValueError(f"{vocab_path} isn't a vocabulary in JSON: {error}") from None
     if not isinstance(vocab, dict):
         raise ValueError(f"{vocab_path} holds {vocab!r:.80}; expected an object {{token: id}}")
     try:
-        lines = Path(merges_path).read_bytes().decode("utf-8").split("\n")
+        lines = read_bytes(merges_path, LARGEST).decode("utf-8").split("\n")
     except UnicodeDecodeError as error:
         raise ValueError(f"{merges_path} isn't a list of merges in UTF-8: {error}") from None
     merges = []
@@ -235,9 +244,9 @@ def read_gpt2_files(
 def write_gpt2_files(
     folder: str | os.PathLike, vocab: Mapping[str, int], merges: Sequence[tuple[str, str]]
 ) -> None:
-    """Write vocab.json and merges.txt into the folder, which is made if need be."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write vocab.json and merges.txt, both or none, into the folder, made if need be."""
+    text = json.dumps(dict(vocab), ensure_ascii=False) + "\n"
     lines = ["#version: 0.2", *map(" ".join, merges)]
-    atomic_write(folder / "vocab.json", json.dumps(dict(vocab), ensure_ascii=False) + "\n")
-    atomic_write(folder / "merges.txt", "\n".join(lines) + "\n")
+    with atomic_files(folder) as new:
+        (new / "vocab.json").write_bytes(text.encode())
+        (new / "merges.txt").write_bytes(("\n".join(lines) + "\n").encode())

@@ -143,7 +143,11 @@ def merge_long_word(
     tokens = array("i", [*ids, -1])  # the token that begins at a place; -1: none does
     after = array("i", range(1, n + 2))
     before = array("i", range(-1, n))  # before the first comes place -1: the -1 at the end
-    places: dict[int, array] = {}
+    heap: list[int] = []
+    places: dict[int, array | list[int]] = {}
+    # Ranks whose merge has made a pair that comes first: their places are heaps, and have their
+    # turn one by one.  (Merges that a training has learned hardly ever do that.)
+    one_by_one: set[int] = set()
 
     def note(place: int) -> None:
         """Enter the pair that begins at this place, if it was ever learned."""
@@ -151,23 +155,27 @@ def merge_long_word(
         if rank is None:
             return
         if rank not in places:
-            places[rank] = array("i")
+            places[rank] = [] if rank in one_by_one else array("i")
             heapq.heappush(heap, rank)
-        places[rank].append(place)
+        waiting = places[rank]
+        if isinstance(waiting, list):
+            heapq.heappush(waiting, place)
+        else:
+            waiting.append(place)
 
-    heap: list[int] = []
     for place in range(n - 1):
         note(place)
     while heap:
-        rank = heapq.heappop(heap)
-        waiting = ascending(places.pop(rank))
-        for i, place in enumerate(waiting):
-            if heap and heap[0] < rank:  # a merge made a pair that was learned even earlier
-                if rank not in places:
-                    places[rank] = array("i")
-                    heapq.heappush(heap, rank)
-                places[rank].extend(waiting[i:])
-                break
+        rank = heap[0]
+        waiting = places[rank]
+        if isinstance(waiting, list):
+            turn: Sequence[int] = [heapq.heappop(waiting)]
+        else:
+            turn = ascending(waiting)
+            waiting = array("i")
+        if not waiting:
+            del places[heapq.heappop(heap)]
+        for i, place in enumerate(turn, start=1):
             right = after[place]
             if tokens[place] < 0 or rank_of.get((tokens[place], tokens[right])) != rank:
                 continue
@@ -177,6 +185,12 @@ def merge_long_word(
             if before[place] >= 0:
                 note(before[place])
             note(place)
+            if heap and heap[0] <= rank and i < len(turn):
+                one_by_one.add(rank)
+                if rank not in places:
+                    heapq.heappush(heap, rank)
+                places[rank] = sorted([*turn[i:], *places.get(rank, ())])  # a list in order: a heap
+                break
     return [token for token in tokens if token >= 0]
 
 

@@ -31,8 +31,17 @@ PATTERNS = {
 }
 
 _TABLES = {r"\p{L}": LETTERS, r"\p{N}": NUMBERS, r"\s": WHITE_SPACE}
+_PROPERTIES = re.compile(r"\\[pPN]\{[^{}]*\}")  # \p{Lu}
 _BASIC_PLANE = 0xFFFF  # the last code point of Unicode's first plane
 _ESCAPE = re.compile(r"\\p\{[LN]\}|\\[sS]|\\.|\[\^?|\]", re.DOTALL)
+
+
+# An expression of somebody's own may run away: `(a+)+$` takes 2^n steps for n letters and a comma.
+# Such a one gets so much time: a hundred times what an ordinary one needs.
+_SECONDS, _SECONDS_A_CHARACTER = 0.2, 1e-5
+_LONGEST = 2000  # characters of an expression
+# What calls itself, or allows for typing errors, is no pattern for words, and eats memory.
+_NOT_FOR_WORDS = re.compile(r"\(\?(?:R|[0-9+&-]|P>|P?&)|\{[^{}]*[a-z<=]")
 
 
 class Pattern:
@@ -41,7 +50,8 @@ class Pattern:
     Letters, numbers and white space are those of frozen tables (see letter_tables.py).  What an
     expression doesn't match, between two matches, is a word too.  `None` as a pattern: no cutting.
 
-    Raises ValueError for something that is no regular expression.
+    Raises ValueError for something that is no regular expression; when a text is cut, for an
+    expression that takes more than 0.2 seconds and 10 microseconds a character.
     """
 
     def __init__(self, pattern: str | None):
@@ -49,12 +59,15 @@ class Pattern:
             raise TypeError(f"pattern is {pattern!r:.80}; expected a str or None")
         self.name = pattern
         expression = r"(?s:.+)" if pattern is None else PATTERNS.get(pattern, pattern)
+        self._trusted = pattern is None or pattern in PATTERNS
         try:
-            self._everywhere = _compile(expression, 0x10FFFF)
+            if pattern is not None and not self._trusted:
+                _check_own(pattern)
+            self._everywhere = _compile(expression, 0x10FFFF, self._trusted)
             # A table of the first plane is looked up in one step, the ranges beyond one by one.
             # Few texts go beyond it: the others are cut four times as fast by a pattern without.
-            self._basic = _compile(expression, _BASIC_PLANE)
-        except (regex.error, OverflowError) as error:
+            self._basic = _compile(expression, _BASIC_PLANE, self._trusted)
+        except (regex.error, OverflowError, ValueError, RecursionError) as error:
             known = ", ".join(map(repr, PATTERNS))
             raise ValueError(
                 f"the pattern {pattern!r:.200} is neither one of {known} nor a regular "
@@ -64,7 +77,7 @@ class Pattern:
     def words(self, text: str) -> list[str]:
         """The words of the text; joined they are the text."""
         compiled = self._compiled_for(text)
-        if compiled.groups == 0:
+        if compiled.groups == 0 and self._trusted:
             words = compiled.findall(text)
             if sum(map(len, words)) == len(text) and "" not in words:
                 return words
@@ -72,8 +85,9 @@ class Pattern:
 
     def spans(self, text: str) -> Iterator[tuple[int, int]]:
         """(start, end) of each word."""
-        done = 0
-        for match in self._compiled_for(text).finditer(text):
+        compiled, done = self._compiled_for(text), 0
+        matches = compiled.finditer(text) if self._trusted else self._in_time(compiled, text)
+        for match in matches:
             start, end = match.span()
             if start > done:
                 yield done, start
@@ -83,16 +97,35 @@ class Pattern:
         if done < len(text):
             yield done, len(text)
 
+    def _in_time(self, compiled, text: str) -> list:
+        """The matches of an expression that nobody here has looked at."""
+        seconds = _SECONDS + _SECONDS_A_CHARACTER * len(text)
+        try:
+            return list(compiled.finditer(text, timeout=seconds))
+        except (TimeoutError, MemoryError):
+            raise ValueError(
+                f"the pattern {self.name!r:.80} runs away: it needs more than {seconds:.2g} s for "
+                f"{len(text)} characters; a repetition in a repetition does this, as in (a+)+"
+            ) from None
+
     def _compiled_for(self, text: str):
         basic = text.isascii() or ord(max(text)) <= _BASIC_PLANE
         return self._basic if basic else self._everywhere
 
 
-def _compile(expression: str, last: int):
+def _check_own(pattern: str) -> None:
+    if len(pattern) > _LONGEST:
+        raise ValueError(f"it has {len(pattern)} characters, at most {_LONGEST} may be")
+    if _NOT_FOR_WORDS.search(_PROPERTIES.sub("", pattern)):
+        raise ValueError("recursion and approximate matching are not for words")
+
+
+def _compile(expression: str, last: int, trusted: bool):
     r"""Compile with \p{L}, \p{N} and \s written out, up to the code point `last`.
 
-    `re` is twice as fast as `regex`, which is taken where an expression asks for more of Unicode
-    than `re` can (\p{Lu}, classes that are subtracted ...).
+    Our own expressions by `re`, which is twice as fast as `regex`; others by `regex`, which knows a
+    time limit.  There too they mean what they mean to `re`, unless they ask for more of Unicode
+    than that can (\p{Lu}, classes that are subtracted ...).
     """
     classes = {escape: _class_up_to(table, last) for escape, table in _TABLES.items()}
     inside = False  # within [...]
@@ -109,8 +142,11 @@ def _compile(expression: str, last: int):
         return escape
 
     expression = _ESCAPE.sub(written_out, expression)
-    try:
+    if trusted:
         return re.compile(expression)
+    try:
+        re.compile(expression)
+        return regex.compile(expression, regex.V0)
     except re.error:
         return regex.compile(expression, regex.V1)
 

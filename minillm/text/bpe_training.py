@@ -7,15 +7,14 @@ the text into one new token, until the vocabulary is full:
     l ow,   l ow e r,   l ow        merged (o, w), the greater of the two: see below
     low,    low e r,    low         merged (l, ow)
 
-Pairs reach only within words, so it is enough to know how often each distinct word occurs.  All
-distinct words lie in one long row of places, with a wall between them:
+Pairs reach only within words, so it is enough to know how often each distinct word occurs.
 
-    place      0   1   2   3   4   5   6   7   8   9
-    tokens     l   o   w   |   l   o   w   e   r   |       (l, o) is found at the places 0 and 4
-
-A merge visits the places of its pair and nothing else: each visit changes the counts of the two
-pairs to its left and right.  So the work is one visit for every merge that ever happens, n of
-them at most for n places, however long a single word may be.
+A merge visits the places of its pair and no other (word_row.py).  The pairs that hold the new
+token are counted when it comes into being.  The counts of all others can only fall, and nothing is
+done about that at once: the heap gives the pair that was the most frequent when it was last
+counted; if it has become rarer, it goes back with its new count, else it is the most frequent.
+So the work is a few passes over the places of each merged pair, n of them at most for n bytes, not
+n for each merge, however long a single word may be.
 
 Ties: of equally frequent pairs the greatest is merged first, by its left token's bytes, then by
 its right one's.  So the result doesn't depend on the order of the texts.
@@ -25,17 +24,17 @@ units", algorithm 1.
 """
 
 import heapq
-from array import array
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 from tqdm import tqdm
 
-from minillm.text.bpe_model import Pair, ascending
+from minillm.text.bpe_model import Pair
 from minillm.text.byte_alphabet import CHARACTERS
+from minillm.text.word_row import FoundPair, WordRow
 
 TIES = ("bytes", "ids")
-_WALL = -1  # between words; and where a token has been swallowed by the one to its left
+MOST_CANDIDATES = 100_000  # so many pairs are waited with at a time: it bounds the memory
 
 
 def check_ties(ties: str) -> None:
@@ -66,106 +65,52 @@ def learn_merges(
             f"{len(special_tokens)} special tokens"
         )
     tokens = list(dict.fromkeys(tokens))
-    row = _Row(word_counts, tokens)
     ids = {token: id for id, token in enumerate(tokens)}
-    merges: dict[tuple[str, str], None] = {}
+    merges: list[tuple[str, str]] = []
     order = [_descending(token) for token in tokens]  # order[id]: greater bytes, smaller string
+    min_frequency = max(min_frequency, 1)
+    row = WordRow(word_counts, np.array([ids[character] for character in CHARACTERS]))
+    candidates: dict[Pair, FoundPair] = {}  # as they were when they were last counted
+    heap: list[tuple] = []
 
-    def entry(pair: Pair) -> tuple:
+    def wait(found: FoundPair) -> None:
         """The heap gives the smallest entry first: the highest count, then as `ties` says."""
-        left, right = pair
+        candidates[found.pair] = found
         if ties == "ids":
-            return -row.counts[pair], pair
-        return -row.counts[pair], order[left], order[right], pair
+            heapq.heappush(heap, (-found.count, found.pair))
+        else:
+            left, right = found.pair
+            heapq.heappush(heap, (-found.count, order[left], order[right], found.pair))
 
-    heap = [entry(pair) for pair in row.counts]
-    heapq.heapify(heap)
     with tqdm(
         total=vocab_size - len(tokens), desc="merging pairs", disable=not show_progress
     ) as bar:
-        while heap and len(tokens) < vocab_size:
-            count, *_, pair = heapq.heappop(heap)
-            if -count != row.counts.get(pair, 0):  # the count has changed since it was pushed
-                if row.counts.get(pair, 0) > 0:
-                    heapq.heappush(heap, entry(pair))
-                continue
-            if -count < max(min_frequency, 1):
-                break
-            left, right = tokens[pair[0]], tokens[pair[1]]
-            merged = ids.setdefault(left + right, len(tokens))
-            if merged == len(tokens):
-                tokens.append(left + right)
-                order.append(_descending(left + right))
-                bar.update()
-            merges[left, right] = None
-            for new_pair in row.merge(pair, merged):
-                heapq.heappush(heap, entry(new_pair))
-    return tokens, list(merges)
-
-
-class _Row:
-    """All distinct words in one row of places, and where in it each pair of tokens stands.
-
-    counts : {pair: how often it occurs in the texts}
-    places : {pair: places at which it stood when it was noted}; some have changed since then
-    """
-
-    def __init__(self, word_counts: Mapping[str, int], tokens: Sequence[str]):
-        ids = {token: id for id, token in enumerate(tokens)}
-        byte_ids = [ids[character] for character in CHARACTERS]
-        self.tokens = array("i", [_WALL])
-        self.weights = array("q", [0])  # how often the word occurs that the place belongs to
-        for word, n in word_counts.items():
-            data = word.encode("utf-8", "surrogateescape")
-            self.tokens.extend([byte_ids[byte] for byte in data])
-            self.tokens.append(_WALL)
-            self.weights.extend([n] * (len(data) + 1))
-        size = len(self.tokens)
-        self.after = array("i", range(1, size + 1))  # the place of the next token
-        self.before = array("i", range(-1, size - 1))
-        self.counts: defaultdict[Pair, int] = defaultdict(int)
-        self.places: defaultdict[Pair, array] = defaultdict(_no_places)
-        for place in range(size - 1):
-            pair = self.tokens[place], self.tokens[place + 1]
-            if _WALL not in pair:
-                self.counts[pair] += self.weights[place]
-                self.places[pair].append(place)
-
-    def merge(self, pair: Pair, merged: int) -> set[Pair]:
-        """Merge the pair everywhere; return the pairs whose count has grown."""
-        tokens, weights, after, before = self.tokens, self.weights, self.after, self.before
-        counts, places = self.counts, self.places
-        left, right = pair
-        grown = set()
-        # Places of a pair of equals may overlap: from the left, "aaa" becomes aa a.
-        visits = ascending(places.pop(pair)) if left == right else places.pop(pair)
-        for place in visits:
-            second = after[place]
-            if tokens[place] != left or tokens[second] != right:
-                continue  # swallowed by another merge in the meantime
-            n = weights[place]
-            outer_left, outer_right = before[place], after[second]
-            tokens[place], tokens[second] = merged, _WALL
-            after[place] = outer_right
-            before[outer_right] = place
-            x, y = tokens[outer_left], tokens[outer_right]
-            #  before:  x left right y          after:  x merged y
-            if x != _WALL:
-                counts[x, left] -= n
-                counts[x, merged] += n
-                places[x, merged].append(outer_left)
-                grown.add((x, merged))
-            if y != _WALL:
-                counts[right, y] -= n
-                counts[merged, y] += n
-                places[merged, y].append(place)
-                grown.add((merged, y))
-        counts.pop(pair, None)
-        return grown
-
-
-def _no_places() -> array:
-    return array("i")
+        least = 0  # pairs that are rarer than that aren't candidates yet
+        while least != min_frequency and len(tokens) < vocab_size:
+            least, frequent = row.frequent_pairs(min_frequency, MOST_CANDIDATES)
+            for found in frequent:
+                wait(found)
+            while heap and len(tokens) < vocab_size:
+                count, *_, pair = heapq.heappop(heap)
+                if pair not in candidates or candidates[pair].count != -count:
+                    continue  # it has been merged, or counted anew
+                count_now, places = row.count(pair, candidates.pop(pair).places)
+                if count_now < -count:
+                    if count_now >= least:
+                        wait(FoundPair(pair, count_now, places))
+                    continue
+                left, right = tokens[pair[0]], tokens[pair[1]]
+                merged = ids.setdefault(left + right, len(tokens))
+                merges.append((left, right))
+                if merged == len(tokens):  # else it has the id of a special token
+                    tokens.append(left + right)
+                    order.append(_descending(left + right))
+                    bar.update()
+                # The new token stands at the merged places and nowhere else.  No two merges lead to
+                # the same token: when a + b has been merged everywhere, no a + bc can be left.
+                for found in row.pairs_around(row.merge(pair, merged, places), least):
+                    wait(found)
+    return tokens, merges
 
 
 # Byte b becomes character 255 - b, and the end of a token comes behind all of them.

@@ -74,7 +74,7 @@ def encodable(text: str, errors: str = "strict", name: str = "the text") -> str:
             return _SURROGATE.sub("\ufffd", text)
         raise ValueError(
             f"{name} holds a lone surrogate, U+{ord(text[error.start]):04X}, at character "
-            f"{error.start}: it can't be written in UTF-8. Read the file with errors='replace', "
-            "or make the tokenizer with errors='replace'"
+            f"{error.start}: it can't be written in UTF-8. Read the file with errors='replace' "
+            "(in a lesson: --replace-invalid), or make the tokenizer with errors='replace'"
         ) from None
     return text

@@ -195,8 +195,8 @@ def _read_sections(document: dict) -> dict[str, Any]:
     kind = model.get("type")
     if kind != "BPE" or model.get("merges") != [] or model.get("fuse_unk"):
         raise TokenizerFormatError(
-            f"the model is {kind!r} with {len(model.get('merges') or [])} merges; only BPE without "
-            "merges (and without fuse_unk) is a tokenizer of characters"
+            f"the model is {kind!r:.80} with the merges {model.get('merges')!r:.80}; only BPE "
+            "without merges (and without fuse_unk) is a tokenizer of characters"
         )
     require_type(document, "normalizer", None)
     require_type(document, "pre_tokenizer", None)

@@ -188,10 +188,13 @@ def replace_urls(text: str, replacement: str = "") -> str:
             url = url.rstrip(")" + _AFTER_URL)
         return replacement + match.group()[len(url) :]
 
+    if "://" not in text and "www." not in text.lower():
+        return text  # what nearly every text is: don't look closer
     return _URL.sub(keep_punctuation, text)
 
 
-_WHITE_SPACE = re.compile(r"\s+")
+# A run of white space, unless it is a single space, as nearly all are: those stay anyway.
+_WHITE_SPACE = re.compile(r"(?: \s|[^\S ])\s*")
 
 
 def normalize_whitespace(text: str, keep_newlines: bool = True) -> str:

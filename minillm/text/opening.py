@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from minillm.foreign_files import folder_file
 from minillm.text.bpe import BPETokenizer
 from minillm.text.characters import CharacterTokenizer
 from minillm.text.tokenizer import Tokenizer
@@ -20,7 +21,7 @@ def open_tokenizer(path: str | os.PathLike) -> Tokenizer:
     """
     path = Path(path)
     if path.is_dir():
-        path = path / TOKENIZER_FILE
+        path = folder_file(path, TOKENIZER_FILE)
     document = read_document(path)
     model = document["model"]
     kind = model.get("type")

@@ -17,6 +17,7 @@ from dataclasses import asdict
 from itertools import chain
 from typing import Any
 
+from minillm.foreign_files import shortened
 from minillm.text.added_tokens import AddedToken, added_token_ids
 from minillm.text.encoding import Encoding, Padding, Truncation
 from minillm.text.segmentation import Cutter, Normalizer, Segmenter
@@ -51,7 +52,9 @@ class Tokenizer(ABC):
         self.vocabulary = Vocabulary({**vocab, **added_token_ids(self.added_tokens, vocab)})
         for id, token in chain.from_iterable(post_processor.special_tokens.values()):
             if not isinstance(id, int) or not 0 <= id < len(self.vocabulary):
-                raise ValueError(f"the template's {token!r} has id {id!r}: not in the vocabulary")
+                raise ValueError(
+                    f"the template's {token!r:.80} has id {id!r}: not in the vocabulary"
+                )
         self._model_vocab = dict(sorted(vocab.items(), key=operator.itemgetter(1)))
         self.segmenter = Segmenter(normalizer, self.added_tokens, cutter)
         self._special_ids = {id for token, id in self.added_tokens.items() if token.special}
@@ -71,8 +74,10 @@ class Tokenizer(ABC):
         truncation, padding = settings.pop("truncation"), settings.pop("padding")
         try:
             tokenizer = cls(**settings)
+            if padding is not None and padding.pad_id >= len(tokenizer.vocabulary):
+                raise ValueError(f"padding with id {padding.pad_id}, which isn't in the vocabulary")
         except (TypeError, ValueError) as error:
-            raise TokenizerFormatError(f"{path}: {error}") from None
+            raise TokenizerFormatError(f"{path}: {shortened(error)}") from None
         tokenizer._truncation, tokenizer._padding = truncation, padding
         return tokenizer
 

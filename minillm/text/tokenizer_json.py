@@ -12,14 +12,18 @@ Here stand the sections that all kinds of tokenizers share; the others are read 
 their kind is: wordpiece_files.py, bpe_files.py, character_files.py.
 """
 
+import hashlib
 import json
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from minillm.files import atomic_write
+from minillm.files import atomic_write, complete_files
+from minillm.foreign_files import MB, shortened
+from minillm.strict_json import read_json
 from minillm.text.added_tokens import AddedToken
 from minillm.text.encoding import Padding, Truncation
 from minillm.text.template import NO_TEMPLATE, Template, TemplateProcessing
@@ -29,11 +33,18 @@ class TokenizerFormatError(ValueError):
     """A tokenizer.json that is broken, or that describes a tokenizer of another kind."""
 
 
+LARGEST = 64 * MB  # of a file; vocabularies of 260,000 tokens have 34
+# More than any tokenizer has, and little enough that nobody's memory and patience runs out.
+_MOST_ADDED_TOKENS = 20_000
+_LONGEST_PADDING = 1 << 17
 _STRATEGIES = {
     "LongestFirst": "longest_first",
     "OnlyFirst": "only_first",
     "OnlySecond": "only_second",
 }
+# In the section "model" stands a digest of all the rest, which tells a flipped bit.  There the
+# `tokenizers` library allows what it doesn't know, and leaves it out when it writes the file anew.
+SEAL = "sha256"
 _ADDED_TOKEN_SWITCHES = ("single_word", "lstrip", "rstrip", "normalized", "special")
 
 
@@ -55,14 +66,15 @@ def read(
             "padding": _read_padding(document),
         }
     except (TypeError, ValueError) as error:
-        raise TokenizerFormatError(f"{path}: {error}") from None
+        raise TokenizerFormatError(f"{path}: {shortened(error)}") from None
 
 
 def read_document(path: str | os.PathLike) -> dict:
     """The file's JSON: an object whose section "model" is one too."""
+    complete_files(Path(path).parent)
     try:
-        document = json.loads(Path(path).read_bytes().decode("utf-8"))
-    except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, absurdly nested
+        document = read_json(path, LARGEST)
+    except ValueError as error:
         raise TokenizerFormatError(f"{path} isn't a tokenizer in JSON: {error}") from None
     if not isinstance(document, dict):
         raise TokenizerFormatError(f"{path}: expected an object, found {document!r:.80}")
@@ -71,7 +83,17 @@ def read_document(path: str | os.PathLike) -> dict:
         raise TokenizerFormatError(
             f'{path}: the section "model" is {model!r:.80}; expected an object'
         )
+    if model.pop(SEAL, None) not in (None, _digest(document)):
+        warnings.warn(
+            f"{path} isn't what was saved (its digest differs): it was edited or damaged; if you "
+            f'have edited it, remove "{SEAL}" from its section "model"',
+            stacklevel=2,
+        )
     return document
+
+
+def _digest(document: dict) -> str:
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 def require_type(document: Mapping, section: str, *supported: str | None) -> dict | None:
@@ -104,37 +126,57 @@ def read_template(section: Mapping | None) -> TemplateProcessing:
     if section is None:
         return NO_TEMPLATE
     if section["type"] == "BertProcessing":
-        (sep, sep_id), (cls, cls_id) = (get(section, name, list) for name in ("sep", "cls"))
-        return TemplateProcessing.bert((cls_id, cls), (sep_id, sep))
-    special_tokens = {
-        name: list(zip(get(token, "ids", list), get(token, "tokens", list), strict=True))
-        for name, token in get(section, "special_tokens", dict).items()
-    }
+        cls, sep = (_special_tokens(name, [get(section, name, list)]) for name in ("cls", "sep"))
+        return TemplateProcessing.bert(*cls, *sep)
+    special_tokens = {}
+    for name, token in get(section, "special_tokens", dict).items():
+        ids, tokens = get(token, "ids", list), get(token, "tokens", list)
+        special_tokens[name] = _special_tokens(name, [*zip(tokens, ids, strict=True)])
     single, pair = (_read_pieces(get(section, name, list)) for name in ("single", "pair"))
     return TemplateProcessing(single, pair, special_tokens)
+
+
+def _special_tokens(name: str, pairs: list) -> list[tuple[int, str]]:
+    """[("[CLS]", 2)] -> [(2, "[CLS]")]."""
+    for pair in pairs:
+        if len(pair) != 2 or type(pair[0]) is not str or type(pair[1]) is not int:
+            raise TokenizerFormatError(
+                f"the special token {name!r:.80} is {pair!r:.80}; expected a text and its id"
+            )
+    return [(id, token) for token, id in pairs]
 
 
 def _read_pieces(pieces: list) -> Template:
     """[{"SpecialToken": {"id": "[CLS]", "type_id": 0}}, {"Sequence": {"id": "A", ...}}, ...]"""
     template = []
     for piece in pieces:
-        ((kind, entries),) = piece.items() if isinstance(piece, dict) else [(None, {})]
+        one = isinstance(piece, dict) and len(piece) == 1
+        ((kind, entries),) = piece.items() if one else [(None, {})]
         if kind not in ("SpecialToken", "Sequence"):
             raise TokenizerFormatError(f"unknown piece {piece!r:.80} in the post_processor")
         name, type_id = get(entries, "id", str), get(entries, "type_id", int)
+        if not 0 <= type_id < 1 << 32:
+            raise TokenizerFormatError(f"the type_id {type_id} in the post_processor is none")
         template.append(("$" + name if kind == "Sequence" else name, type_id))
     return tuple(template)
 
 
 def _read_added_tokens(document: Mapping) -> dict[AddedToken, int]:
     tokens = get(document, "added_tokens", list, default=[])
-    return {
-        AddedToken(
-            get(token, "content", str),
-            **{name: get(token, name, bool, default=False) for name in _ADDED_TOKEN_SWITCHES},
-        ): get(token, "id", int)
-        for token in tokens
-    }
+    if len(tokens) > _MOST_ADDED_TOKENS:
+        raise TokenizerFormatError(
+            f"{len(tokens)} added tokens; at most {_MOST_ADDED_TOKENS} can be looked for"
+        )
+    added: dict[AddedToken, int] = {}
+    for token in tokens:
+        switches = {n: get(token, n, bool, default=False) for n in _ADDED_TOKEN_SWITCHES}
+        added_token = AddedToken(get(token, "content", str), **switches)
+        if added_token in added:
+            raise TokenizerFormatError(
+                f"the added token {added_token.content!r:.80} is there twice"
+            )
+        added[added_token] = get(token, "id", int)
+    return added
 
 
 def _read_truncation(document: Mapping) -> Truncation | None:
@@ -156,14 +198,22 @@ def _read_padding(document: Mapping) -> Padding | None:
         return None
     strategy = get(section, "strategy", str, dict)
     if strategy != "BatchLongest" and not (isinstance(strategy, dict) and "Fixed" in strategy):
-        raise TokenizerFormatError(f"the padding strategy is {strategy!r}; expected BatchLongest")
+        raise TokenizerFormatError(
+            f"the padding strategy is {strategy!r:.80}; expected BatchLongest"
+        )
+    length = None if strategy == "BatchLongest" else get(strategy, "Fixed", int)
+    multiple = get(section, "pad_to_multiple_of", int, type(None), default=None)
+    if max(length or 0, multiple or 0) > _LONGEST_PADDING:
+        raise TokenizerFormatError(
+            f"padding to {length or multiple} tokens; expected at most {_LONGEST_PADDING}"
+        )
     return Padding(
         direction=get(section, "direction", str).lower(),
         pad_id=get(section, "pad_id", int),
         pad_type_id=get(section, "pad_type_id", int),
         pad_token=get(section, "pad_token", str),
-        length=None if strategy == "BatchLongest" else get(strategy, "Fixed", int),
-        pad_to_multiple_of=get(section, "pad_to_multiple_of", int, type(None), default=None),
+        length=length,
+        pad_to_multiple_of=multiple,
     )
 
 
@@ -197,6 +247,7 @@ def write(
         "decoder": decoder,
         "model": model,
     }
+    document["model"] = model | {SEAL: _digest(document)}
     atomic_write(path, json.dumps(document, ensure_ascii=False, indent=2) + "\n")
 
 

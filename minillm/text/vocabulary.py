@@ -5,7 +5,10 @@ The ids are row numbers of the embedding matrix (V, d), so they may have neither
 
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+
+from minillm.foreign_files import MB, read_bytes
+
+LARGEST = 32 * MB  # of a vocab.txt
 
 
 class Vocabulary:
@@ -22,16 +25,18 @@ class Vocabulary:
             raise ValueError("the vocabulary is empty; it needs at least the unknown token")
         for token, id in ids.items():
             if not isinstance(token, str) or not isinstance(id, int) or isinstance(id, bool):
-                raise TypeError(f"a vocabulary maps str to int, but holds {token!r}: {id!r}")
+                raise TypeError(
+                    f"a vocabulary maps str to int, but holds {token!r:.80}: {id!r:.80}"
+                )
         tokens: dict[int, str] = {}
         for token, id in ids.items():
             if not 0 <= id < len(ids):
                 raise ValueError(
                     f"the vocabulary has {len(ids)} tokens, so its ids must be 0 to "
-                    f"{len(ids) - 1} without gaps, but {token!r} has id {id}"
+                    f"{len(ids) - 1} without gaps, but {token!r:.80} has id {id}"
                 )
             if id in tokens:
-                raise ValueError(f"{tokens[id]!r} and {token!r} have the same id {id}")
+                raise ValueError(f"{tokens[id]!r:.80} and {token!r:.80} have the same id {id}")
             tokens[id] = token
         self.tokens: list[str] = [tokens[id] for id in range(len(tokens))]
         self.ids: dict[str, int] = {token: id for id, token in enumerate(self.tokens)}
@@ -56,7 +61,7 @@ class Vocabulary:
         empty line or the same token twice.
         """
         try:
-            lines = Path(path).read_bytes().decode("utf-8").split("\n")
+            lines = read_bytes(path, LARGEST).decode("utf-8").split("\n")
         except UnicodeDecodeError as error:
             raise ValueError(f"{path} isn't a vocabulary in UTF-8: {error}") from None
         lines = [line.removesuffix("\r") for line in lines]
@@ -67,7 +72,7 @@ class Vocabulary:
         ids: dict[str, int] = {}
         for id, token in enumerate(lines):
             if token == "" or token in ids:
-                problem = f"repeats line {ids[token] + 1}: {token!r}" if token else "is empty"
+                problem = f"repeats line {ids[token] + 1}: {token!r:.80}" if token else "is empty"
                 raise ValueError(f"{path}, line {id + 1} {problem}; expected a new token a line")
             ids[token] = id
         return cls(ids)

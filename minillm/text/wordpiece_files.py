@@ -18,6 +18,7 @@ from minillm.text.pretokenize import BertNormalizer
 from minillm.text.template import TemplateProcessing
 from minillm.text.tokenizer_json import TokenizerFormatError, get, require_type
 
+_LONGEST_WORD = 1000  # BERT's: 100
 _SWITCHES = ("clean_text", "handle_chinese_chars", "strip_accents", "lowercase")
 
 
@@ -46,12 +47,18 @@ def _read_sections(document: dict) -> dict[str, Any]:
 def _read_model(model: Mapping) -> dict[str, Any]:
     kind = model.get("type", "WordPiece" if "max_input_chars_per_word" in model else None)
     if kind != "WordPiece":
-        raise TokenizerFormatError(f"the model is {kind!r}; only WordPiece can be opened")
+        raise TokenizerFormatError(f"the model is {kind!r:.80}; only WordPiece can be opened")
+    longest = get(model, "max_input_chars_per_word", int)
+    if not 0 < longest <= _LONGEST_WORD:
+        raise TokenizerFormatError(
+            f"max_input_chars_per_word is {longest}; expected 1 to {_LONGEST_WORD}: the time for a "
+            "word grows with the square of its length"
+        )
     return {
         "vocab": get(model, "vocab", dict),
         "unk_token": get(model, "unk_token", str),
         "continuing_subword_prefix": get(model, "continuing_subword_prefix", str),
-        "max_input_chars_per_word": get(model, "max_input_chars_per_word", int),
+        "max_input_chars_per_word": longest,
     }
 
 

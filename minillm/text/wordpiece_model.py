@@ -19,12 +19,14 @@ from minillm.text.pretokenize import split_words, word_spans
 class WordPiece(dict):
     """{word: ids of its pieces}, filled on demand, so that a frequent word is cut up only once.
 
-    The memory is bounded: at `CACHE_SIZE` words it is emptied and filled anew.
+    The memory is bounded: words of more than `LONGEST_KEPT` characters aren't kept, and at
+    `CACHE_SIZE` words all are forgotten.
 
     Raises ValueError when the vocabulary lacks the unknown token.
     """
 
     CACHE_SIZE = 200_000
+    LONGEST_KEPT = 100
 
     def __init__(
         self,
@@ -49,7 +51,9 @@ class WordPiece(dict):
     def __missing__(self, word: str) -> tuple[int, ...]:
         if len(self) >= self.CACHE_SIZE:
             self.clear()
-        self[word] = ids = self._cut(word)
+        ids = self._cut(word)
+        if len(word) <= self.LONGEST_KEPT:
+            self[word] = ids
         return ids
 
     def _cut(self, word: str) -> tuple[int, ...]:

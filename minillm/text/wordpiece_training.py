@@ -56,7 +56,9 @@ def count_words(
     Raises TypeError for something that isn't an iterable of texts, or holds another type.
     """
     return count_cut_words(
-        texts, lambda text: split_words(normalizer.normalize_str(text)), 1, show_progress
+        texts,
+        lambda text: split_words(normalizer.normalize_str(text)),
+        show_progress=show_progress,
     )
 
 

@@ -16,7 +16,9 @@ from minillm.training.classification import (
 from minillm.training.divergence import TrainingDiverged
 from minillm.training.early_stopping import EarlyStopping
 from minillm.training.interrupt import TrainingInterrupted
+from minillm.training.mixed_precision import GradScaler
 from minillm.training.parameter_groups import layerwise_groups, parameter_groups
+from minillm.training.processes import ProcessError, at_the_same_time
 from minillm.training.progress import TIMING_FIELDS, read_metrics
 from minillm.training.run_folder import RunFolderInUse
 from minillm.training.trainer import Trainer

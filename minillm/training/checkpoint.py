@@ -30,10 +30,27 @@ import safetensors.numpy
 import minillm
 from minillm.backend import device_of
 from minillm.files import TEMPORARY_PREFIX, atomic_directory
+from minillm.foreign_files import MB, check_ordinary, folder_file, read_bytes, shortened
+from minillm.sealed_weights import write_weights
+from minillm.strict_json import parse_json
+from minillm.training.saved_state import (
+    check_early_stopping_state,
+    check_optimizer_state,
+    check_scaler_state,
+)
+from minillm.weights_file import read_header, read_weights
 
 MODEL_FILE, OPTIMIZER_FILE = "model.safetensors", "optimizer.safetensors"
 BEST_FILE, TRAINER_FILE = "best.safetensors", "trainer.json"
+_LARGEST = 64 * MB  # of a trainer.json
 _NAME = re.compile(r"checkpoint-(\d{6,})")
+# What trainer.json holds besides the digests.
+_CONTENT = {"step": int, "settings": dict, "model": dict, "versions": dict, "optimizer": dict}
+# What to say of a setting that differs, where its name isn't enough.
+_MEANING = {
+    "data_fingerprint": "the texts, the tokenizer, or how batches are made of them has changed "
+    "since then: put the old ones back, or begin a new run in another folder"
+}
 # Settings that checkpoints of earlier versions don't name.
 _BEFORE_THERE_WAS_A_CHOICE = {"optimizer": "adamw", "momentum": 0.0}
 
@@ -53,12 +70,17 @@ def save_checkpoint(
     settings: Mapping,
     keep: int = 2,
     early_stopping=None,
+    metrics: str | None = None,
+    scaler=None,
 ) -> Path:
     """Write `folder`/checkpoint-<step>, then remove all but the newest `keep` up to this step.
 
     settings: JSON-able, what the run computes; `load_checkpoint` compares it.
-    early_stopping: an EarlyStopping whose state belongs to the run, too.  Returns the path.
-    Raises OSError (a full disk): the checkpoints that were there are then still there.
+    early_stopping: an EarlyStopping whose state belongs to the run, too.
+    metrics: the digest of the run's records so far (see progress.py).
+    scaler: the GradScaler of a run in mixed precision.  Returns the path.
+    Raises OSError, with path and reason, if it can't be written (a full disk): the checkpoints
+    that were there are then still there.
     """
     path = Path(folder) / f"checkpoint-{step:06d}"
     content = {
@@ -67,20 +89,26 @@ def save_checkpoint(
         "model": _describe(model),
         "versions": _versions(),
     }
-    try:
-        with atomic_directory(path) as temporary:
-            _write(temporary, content, model, optimizer, early_stopping)
-    except OSError as error:
-        raise type(error)(
-            f"{path} can't be written ({error.strerror or error}); the checkpoints before it are "
-            "intact"
-        ) from error
+    if metrics is not None:
+        content["metrics"] = metrics
+    if scaler is not None and scaler.enabled:
+        content["scaler"] = scaler.state_dict()
+    with atomic_directory(path) as temporary:
+        _write(temporary, content, model, optimizer, early_stopping)
     for old in [p for p in checkpoints(folder) if _step(p) <= step][:-keep]:
-        # First out of sight, by one rename: a kill must not leave half a checkpoint behind.
+        _remove(old)
+    return path
+
+
+def _remove(old: Path) -> None:
+    """First out of sight, by one rename: a kill must not leave half a checkpoint behind."""
+    try:
         hidden = old.with_name(TEMPORARY_PREFIX + old.name)
         os.rename(old, hidden)
+    except OSError as error:  # the new one stands, so the run may go on
+        warnings.warn(f"{old} can't be removed ({error.strerror})", stacklevel=3)
+    else:
         shutil.rmtree(hidden, ignore_errors=True)
-    return path
 
 
 def _write(folder: Path, content: dict, model, optimizer, early_stopping) -> None:
@@ -100,7 +128,7 @@ def _write(folder: Path, content: dict, model, optimizer, early_stopping) -> Non
 
 def _write_arrays(file: Path, state: Mapping) -> None:
     arrays = {n: np.ascontiguousarray(device_of(a).to_numpy(a)) for n, a in state.items()}
-    file.write_bytes(safetensors.numpy.save(arrays, metadata={"format": "pt"}))
+    write_weights(file, arrays)
 
 
 def _as_json(settings: Mapping) -> dict:
@@ -174,25 +202,54 @@ def verify_checkpoint(path: str | os.PathLike) -> dict:
     """The content of trainer.json, if every file has its digest; else CheckpointError."""
     path = Path(path)
     try:
-        content = json.loads((path / TRAINER_FILE).read_text(encoding="utf-8"))
+        file = folder_file(path, TRAINER_FILE)
+        content = parse_json(read_bytes(file, _LARGEST), file, infinite=True)
         digests = content["digests"]
+        for name, kind in _CONTENT.items():
+            if type(content[name]) is not kind:
+                raise TypeError(name)
         for name in (TRAINER_FILE, MODEL_FILE, OPTIMIZER_FILE, *digests):
-            found = _digest_of_content(content) if name == TRAINER_FILE else _digest(path / name)
+            file = folder_file(path, name)  # and nothing that lies elsewhere
+            _check_size(file)
+            found = _digest_of_content(content) if name == TRAINER_FILE else _digest(file)
             if found != digests[name]:
                 raise CheckpointError(f"{path} is damaged: {name} differs from its digest")
     except FileNotFoundError as error:
-        raise CheckpointError(f"{path} is damaged: {error.filename} is missing") from error
+        raise CheckpointError(f"{path} is damaged: {error}") from error
+    except OSError as error:
+        reason = f"{error.filename or path} can't be read: {error.strerror}"
+        raise CheckpointError(f"{path} is damaged: {reason}") from error
     except CheckpointError:
         raise
-    except (ValueError, KeyError, TypeError, AttributeError) as error:  # not (this) JSON any more
-        raise CheckpointError(f"{path} is damaged: {TRAINER_FILE} can't be read") from error
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        # not JSON any more, or another one
+        raise CheckpointError(
+            f"{path} is damaged: {TRAINER_FILE} can't be read ({shortened(error)})"
+        ) from error
     return content
 
 
+def _check_size(file: Path) -> None:
+    """Before a digest of all of it: arrays take what their header says, other files little."""
+    try:
+        if file.suffix == ".safetensors":
+            read_header(file)
+        else:
+            check_ordinary(file, _LARGEST)
+    except ValueError as error:
+        raise CheckpointError(f"{file.parent} is damaged: {error}") from error
+
+
 def load_checkpoint(
-    path: str | os.PathLike, model, optimizer, settings: Mapping, early_stopping=None
+    path: str | os.PathLike,
+    model,
+    optimizer,
+    settings: Mapping,
+    early_stopping=None,
+    scaler=None,
 ) -> int:
-    """Put a checkpoint's state into `model`, `optimizer` and `early_stopping`, return its step.
+    """Put a checkpoint's state into `model`, `optimizer`, `early_stopping` and `scaler`, return its
+    step.
 
     Raises CheckpointError, before any of them is touched, if it is damaged, comes from another
     model, or was made with other `settings`: then going on would not be the same run.
@@ -212,22 +269,43 @@ def load_checkpoint(
                 "the run can go on, but perhaps not bit for bit",
                 stacklevel=2,
             )
-    moments = safetensors.numpy.load_file(path / OPTIMIZER_FILE)
-    optimizer.load_state_dict(content["optimizer"] | {"state": moments})
+    moments = content["optimizer"] | {"state": _read_arrays(path / OPTIMIZER_FILE)}
+    try:
+        check_optimizer_state(moments, optimizer.state_dict())
+        if early_stopping is not None:
+            best = content["early_stopping"] | {"parameters": _read_arrays(path / BEST_FILE)}
+            check_early_stopping_state(best, own)
+        if scaler is not None and scaler.enabled:
+            check_scaler_state(content["scaler"])
+        optimizer.load_state_dict(moments)
+    except KeyError as error:
+        raise CheckpointError(f"{path}: {TRAINER_FILE} has no entry {error}") from error
+    except CheckpointError:
+        raise
+    except (ValueError, TypeError) as error:
+        raise CheckpointError(f"{path} doesn't fit this run: {shortened(error)}") from error
     model.load_state_dict(saved)
+    if scaler is not None and scaler.enabled:
+        scaler.load_state_dict(content["scaler"])
     if early_stopping is not None:
-        best = safetensors.numpy.load_file(path / BEST_FILE)
-        early_stopping.load_state_dict(content["early_stopping"] | {"parameters": best})
+        early_stopping.load_state_dict(best)
     return content["step"]
 
 
 def _read_model(path: Path, model) -> dict:
     if not hasattr(model, "from_pretrained"):
-        return safetensors.numpy.load_file(path / MODEL_FILE)
+        return _read_arrays(path / MODEL_FILE)
     try:
         return type(model).from_pretrained(path).state_dict()
     except ValueError as error:
         raise CheckpointError(f"{path} is a checkpoint of another model: {error}") from error
+
+
+def _read_arrays(file: Path) -> dict[str, np.ndarray]:
+    try:
+        return read_weights(folder_file(file.parent, file.name))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{file.parent} is damaged: {file.name}: {error}") from error
 
 
 def _shapes(state: Mapping) -> dict[str, str]:
@@ -239,7 +317,8 @@ def _must_equal(path: Path, whose: str, saved: Mapping, own: Mapping) -> None:
     names = [name for name in {**saved, **own} if saved.get(name) != own.get(name)]
     if names:
         differences = "; ".join(
-            f"{name} is {_short(saved, name)} there and {_short(own, name)} here"
+            f"{name:.80} is {_short(saved, name)} there and {_short(own, name)} here"
+            + (f" ({_MEANING[name]})" if name in _MEANING else "")
             for name in names[:5]
         )
         more = f"; and {len(names) - 5} more" if len(names) > 5 else ""

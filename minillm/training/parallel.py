@@ -8,6 +8,8 @@ one micro batch after another, so the result is the same to the last bit.
 
 NumPy releases the interpreter lock inside its array operations, which is where the time is spent.
 Meanwhile the BLAS library gets one thread: its own would fight with ours for the cores.
+
+processes.py does the same with processes: faster, where they can be had.
 """
 
 import copy
@@ -32,14 +34,14 @@ def replicate(model: Module) -> Module:
 
 
 class MicroBatches:
-    """Runs `compute(model, micro)` for micro = 0 .. n-1 and adds up the gradients.
+    """Runs `compute(model, *job)` for all jobs and adds up the gradients.
 
     compute: fills the gradients of the model that it is given, and returns a result.
     With one thread this is the plain loop, and nothing else is touched.
     """
 
-    def __init__(self, model: Module, threads: int = 1):
-        self.model = model
+    def __init__(self, model: Module, compute, threads: int = 1):
+        self.model, self.compute = model, compute
         self.replicas = [replicate(model) for _ in range(threads)]
         self.pool = None
         if threads > 1:
@@ -54,28 +56,32 @@ class MicroBatches:
             self.pool.shutdown()
             self.blas_limit.restore_original_limits()
 
-    def run(self, compute, n: int) -> list:
-        """The results in order; the model's gradients are the sums over all micro batches."""
+    def run(self, jobs: list) -> list:
+        """The results in order; the model's gradients are the sums over all jobs."""
         run_all = map if self.pool is None else self.pool.map
         self.model.zero_grad()
         results: list = []
-        for start in range(0, n, len(self.replicas)):
-            micros = range(start, min(start + len(self.replicas), n))
-            working = self.replicas[: len(micros)]
+        for start in range(0, len(jobs), len(self.replicas)):
+            now = jobs[start : start + len(self.replicas)]
+            working = self.replicas[: len(now)]
             for replica in working:
                 replica.train(self.model.training)
-                replica.zero_grad()
-            results += run_all(compute, working, micros)
+            results += run_all(lambda replica, job: self.compute(replica, *job), working, now)
             for replica in working:  # in the order of the micro batches, whoever was first
-                _add_gradients(self.model, replica)
+                add_gradients(self.model.parameters(), [p.grad for p in replica.parameters()])
+                replica.zero_grad()
         return results
 
 
-def _add_gradients(model: Module, replica: Module) -> None:
-    for parameter, twin in zip(model.parameters(), replica.parameters(), strict=True):
-        if twin.grad is None:
+def add_gradients(parameters, gradients: list, copy: bool = False) -> None:
+    """Add one array (or None: nothing) to the gradient of each parameter.
+
+    copy: the arrays will be written to again, so none of them may become a gradient itself.
+    """
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        if gradient is None:
             continue
         if parameter.grad is None:
-            parameter.grad = twin.grad
+            parameter.grad = gradient.copy() if copy else gradient
         else:
-            parameter.grad += twin.grad
+            parameter.grad += gradient

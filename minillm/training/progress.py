@@ -8,20 +8,27 @@ metrics.jsonl has one JSON object a line, one line a step:
 step: how many updates were made; loss and gradient_norm: before this one (the norm unclipped);
 tokens: of this step, without padding; seconds: since the beginning of the run, pauses left out;
 the objective's metrics under their names, the validation's behind `validation_`; best_step, with
-each validation of a run that keeps its best model: the step of the best one so far.
+each validation of a run that keeps its best model: the step of the best one so far; in float16,
+loss_scale, and skipped: 1 where that was too large, so that there was no gradient, and no update.
 
-Each line is flushed when its step has ended, so that a plot can follow a running training.
+Each line is written when its step has ended, so that a plot can follow a running training.  Each
+checkpoint notes the digest of the records so far (`Metrics.seal`), so that a resumed run can say
+whether the file still holds what was written.
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import sys
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 from tqdm import tqdm
+
+from minillm.files import atomic_write, cannot_write
 
 METRICS_FILE = "metrics.jsonl"
 #: The fields that differ between two runs of the same computation.
@@ -29,75 +36,137 @@ TIMING_FIELDS = ("seconds", "tokens_per_second")
 
 
 class Metrics(contextlib.AbstractContextManager):
-    """The records of a run: in memory as `history`, and in `folder`'s metrics.jsonl if given.
+    """The records of a run: in `folder`'s metrics.jsonl, or in memory if there is no folder.
 
-    done: the run goes on behind this step.  Of the file that is there, the records up to it stay
-    and become the beginning of `history`; what came after it will be computed again.
+    done: the run goes on behind this step.  Of the file that is there, the records up to it stay;
+    what came after it will be computed again.
+    sealed: the `seal` of the file at that step, to be compared.  Warns if the file is damaged.
     """
 
-    def __init__(self, folder: str | os.PathLike | None, done: int = 0):
-        self.history: list[dict] = []
+    def __init__(self, folder: str | os.PathLike | None, done: int = 0, sealed: str | None = None):
+        self.seconds = 0.0  # how long the recorded steps took
+        self._in_memory: list[dict] = []
         self._file = None
-        if folder is not None:
-            path = Path(folder) / METRICS_FILE
-            self.history = _cut_back(path, done)
-            self._file = open(path, "a", encoding="utf-8")
+        if folder is None:
+            return
+        self.path = Path(folder) / METRICS_FILE
+        try:
+            history, self._size = _cut_back(self.path, done)
+            # Unbuffered: what write() has taken is in the file, also if the next one fails.
+            self._file = open(self.path, "ab", buffering=0)
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+        self._digest = hashlib.sha256()
+        for record in history:
+            self._digest.update(_without_timing(record))
+            self.seconds = record.get("seconds", 0.0)
+        if len(history) == done and sealed is not None and sealed != self.seal:
+            warnings.warn(
+                f"{self.path} isn't what was written up to step {done} (its digest differs): some "
+                "of its numbers may be wrong. The training itself doesn't depend on them",
+                stacklevel=2,
+            )
 
     @property
-    def seconds(self) -> float:
-        """How long the recorded steps took."""
-        return self.history[-1]["seconds"] if self.history else 0.0
+    def history(self) -> list[dict]:
+        """All records; where there is a file, read from it: a long run doesn't keep them."""
+        return self._in_memory if self._file is None else read_metrics(self.path)
+
+    @property
+    def seal(self) -> str | None:
+        """A digest of the records in the file, but for what differs between two equal runs."""
+        return None if self._file is None else self._digest.hexdigest()
 
     def append(self, record: dict) -> None:
-        self.history.append(record)
-        if self._file is not None:
-            self._file.write(json.dumps(record) + "\n")
-            self._file.flush()
+        """Raises OSError, with path and reason, if the line can't be written."""
+        if self._file is None:
+            self._in_memory.append(record)
+            return
+        line = (json.dumps(record) + "\n").encode()
+        try:
+            written = 0
+            while written < len(line):  # a disk that is nearly full may take a part
+                written += self._file.write(line[written:])
+        except OSError as error:
+            with contextlib.suppress(OSError):  # half a line helps nobody
+                self._file.truncate(self._size)
+            raise cannot_write(self.path, error, "the lines before are kept") from error
+        self._size += len(line)
+        self._digest.update(_without_timing(record))
 
     def sync(self) -> None:
         """Force the file to the disk: no checkpoint may be there without its metrics."""
         if self._file is not None:
-            os.fsync(self._file.fileno())
+            try:
+                os.fsync(self._file.fileno())
+            except OSError as error:
+                raise cannot_write(self.path, error, "the lines before are kept") from error
 
     def __exit__(self, *exception):
         if self._file is not None:
             self._file.close()
 
 
+def _without_timing(record: dict) -> bytes:
+    lasting = {name: value for name, value in record.items() if name not in TIMING_FIELDS}
+    return json.dumps(lasting).encode()
+
+
 def read_metrics(path: str | os.PathLike) -> list[dict]:
-    """The records of a metrics.jsonl; a last line that is not complete (yet) is left out."""
-    return [record for record, _ in _records(Path(path))]
+    """The records of a metrics.jsonl; a last line that is not complete (yet) is left out.
+
+    So is a line in the middle that isn't a record, with a warning: the file was damaged.
+    """
+    records, broken = [], 0
+    for number, (record, _) in enumerate(_lines(Path(path)), start=1):
+        if broken:
+            warnings.warn(f"{path}, line {broken} is damaged: left out", stacklevel=2)
+            broken = 0
+        if record is None:
+            broken = number
+        else:
+            records.append(record)
+    return records
 
 
-def _records(path: Path):
-    """(record, where its line ends in the file), up to the first line that is not one."""
-    end = 0
+def _lines(path: Path) -> Iterator[tuple[dict | None, bytes]]:
+    """(record, line); the record is None if the line isn't one, or not whole."""
     with open(path, "rb") as file:
         for line in file:
             try:
-                record = json.loads(line)
-            except ValueError:  # half a line, or half a character: the writer was killed here
-                return
-            if not line.endswith(b"\n") or not isinstance(record, dict) or "step" not in record:
-                return
-            end += len(line)
-            yield record, end
+                record = json.loads(line) if line.endswith(b"\n") else None
+            except (ValueError, RecursionError):  # half a line, or half a character
+                record = None
+            is_record = isinstance(record, dict) and isinstance(record.get("step"), int)
+            yield record if is_record else None, line
 
 
-def _cut_back(path: Path, done: int) -> list[dict]:
-    """Shorten the file to the steps up to `done`, return their records."""
-    history, end = [], 0
+def _cut_back(path: Path, done: int) -> tuple[list[dict], int]:
+    """Shorten the file to the records of the steps up to `done`; returns them, and its size."""
+    history: list[dict] = []
+    kept, read = [], []
     if path.exists():
-        for record, line_end in _records(path):
-            if record["step"] > done:
-                break
-            history.append(record)
-            end = line_end
-        os.truncate(path, end)
-    last = history[-1]["step"] if history else 0
-    if last != done:
-        warnings.warn(f"{path} lacks the steps {last + 1} to {done}", stacklevel=2)
-    return history
+        for record, line in _lines(path):
+            read.append(line)
+            last = history[-1]["step"] if history else 0
+            if record is not None and last < record["step"] <= done:
+                history.append(record)
+                kept.append(line)
+        if kept == read[: len(kept)]:
+            os.truncate(path, len(b"".join(kept)))
+        else:  # damaged in the middle
+            atomic_write(path, b"".join(kept))
+    lost = sorted(set(range(1, done + 1)) - {record["step"] for record in history})
+    if lost:
+        steps = f"the steps {lost[0]} to {lost[-1]}" if len(lost) > 1 else f"the step {lost[0]}"
+        if lost[-1] - lost[0] >= len(lost):
+            steps = f"{len(lost)} of {steps}"
+        warnings.warn(
+            f"{path} lacks {steps}: it is damaged, or was cut off. The training itself doesn't "
+            "depend on it",
+            stacklevel=3,
+        )
+    return history, len(b"".join(kept))
 
 
 class ProgressBar(contextlib.AbstractContextManager):

@@ -3,10 +3,14 @@
 Everything is checked before the first step: a wrong setting must not show after an hour.
 """
 
+from collections.abc import Collection
+
 import numpy as np
 
 from minillm import optim
 from minillm.backend import get_device
+from minillm.training.mixed_precision import PRECISIONS
+from minillm.training.processes import processes_are_possible
 
 # The learning rate, a function of (step, peak, warmup, total).
 SCHEDULES = {
@@ -28,9 +32,10 @@ SETTINGS = (
     *("steps", "learning_rate", "warmup_steps", "schedule", "weight_decay", "betas", "eps"),
     *("clip_norm", "accumulate", "seed", "data_fingerprint", "optimizer", "momentum", "monitor"),
 )
+MIXED_PRECISION_SETTINGS = ("precision", "loss_scale", "loss_scale_growth")
 _COUNTS = (
-    *("steps", "steps_per_epoch", "accumulate", "threads", "keep_checkpoints"),
-    *("validate_every", "checkpoint_every", "patience"),
+    *("steps", "steps_per_epoch", "accumulate", "threads", "processes", "keep_checkpoints"),
+    *("validate_every", "checkpoint_every", "patience", "loss_scale_growth"),
 )
 
 
@@ -47,7 +52,7 @@ def check_settings(trainer) -> None:
         if value is not None and not (isinstance(value, int) and value >= 1):
             epoch = " or 'epoch'" if name in ("validate_every", "checkpoint_every") else ""
             raise ValueError(f"{name}={value!r}, expected a whole number from 1{epoch}")
-    for name in ("learning_rate", "clip_norm"):
+    for name in ("learning_rate", "clip_norm", "loss_scale"):
         value = getattr(trainer, name)
         if value is not None and not value > 0:
             raise ValueError(f"{name}={value}, expected more than 0")
@@ -57,7 +62,12 @@ def check_settings(trainer) -> None:
         raise ValueError(
             f"warmup_steps={trainer.warmup_steps}, expected 0 to steps={trainer.steps}"
         )
-    for name, choices in (("schedule", SCHEDULES), ("optimizer", OPTIMIZERS)):
+    choices_of: dict[str, Collection[str]] = {
+        "schedule": SCHEDULES,
+        "optimizer": OPTIMIZERS,
+        "precision": PRECISIONS,
+    }
+    for name, choices in choices_of.items():
         if getattr(trainer, name) not in choices:
             raise ValueError(f"{name}={getattr(trainer, name)!r}, expected {', '.join(choices)}")
     if trainer.momentum and trainer.optimizer != "sgd":
@@ -82,7 +92,23 @@ def check_settings(trainer) -> None:
             f"threads={trainer.threads}: every thread needs a micro batch (accumulate="
             f"{trainer.accumulate}), and the arrays must be on the CPU (device={trainer.device!r})"
         )
+    if trainer.processes > 1:
+        _check_processes(trainer)
     get_device(trainer.device)
+
+
+def _check_processes(trainer) -> None:
+    if trainer.processes > trainer.accumulate or trainer.threads > 1 or trainer.device != "cpu":
+        raise ValueError(
+            f"processes={trainer.processes}: every process needs a micro batch (accumulate="
+            f"{trainer.accumulate}) and runs one thread (threads={trainer.threads}), and the "
+            f"arrays must be on the CPU (device={trainer.device!r})"
+        )
+    if not processes_are_possible():
+        raise ValueError(
+            f"processes={trainer.processes} needs Linux, where a process can be copied safely: use "
+            f"threads={trainer.processes}"
+        )
 
 
 def _convert_epochs(trainer) -> None:

@@ -4,8 +4,8 @@
 
 Everything that a step needs follows from its number: the batch (`batches`), the learning rate
 (`schedule`), the random numbers (seeded anew at each step).  So the parameters and the optimizer's
-moments (and, with early stopping, the best parameters so far) are the whole state of a run, and a
-resumed run is the same run, bit for bit.
+moments (with early stopping the best parameters so far, and in float16 the loss scale) are the
+whole state of a run, and a resumed run is the same run, bit for bit.
 """
 
 import contextlib
@@ -14,29 +14,32 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import KW_ONLY, dataclass
-from typing import Any
 
 import numpy as np
 
 import minillm
-from minillm import functional as F
 from minillm import nn, optim
 from minillm.autograd import Tensor
 from minillm.training import checkpoint
 from minillm.training.divergence import TrainingDiverged, diagnose
 from minillm.training.early_stopping import EarlyStopping
 from minillm.training.interrupt import StopRequest, TrainingInterrupted
+from minillm.training.mixed_precision import GradScaler, scale_loss
+from minillm.training.objective import as_numbers, checked, count_examples, count_tokens
 from minillm.training.parallel import MicroBatches
 from minillm.training.parameter_groups import describe_groups, parameter_groups, split_scales
+from minillm.training.processes import MicroBatchProcesses
 from minillm.training.progress import Metrics, ProgressBar
 from minillm.training.run_folder import own_run_folder
-from minillm.training.settings import OPTIMIZERS, SCHEDULES, SETTINGS, check_settings
+from minillm.training.settings import (
+    MIXED_PRECISION_SETTINGS,
+    OPTIMIZERS,
+    SCHEDULES,
+    SETTINGS,
+    check_settings,
+)
 
 RANK = 0  # among processes that train together; each needs random numbers of its own
-
-# What a record says of itself; an objective's metrics need other names.
-OWN_FIELDS = {"step", "loss", "learning_rate", "gradient_norm", "tokens", "tokens_per_second"}
-OWN_FIELDS |= {"seconds", "best_step"}
 
 
 @dataclass(eq=False, repr=False)
@@ -54,6 +57,11 @@ class Trainer:
 
     The model then ends with the parameters that were best.  Frozen parameters (requires_grad
     False) stay as they are.
+
+    A step's memory grows with its batch (tape_memory.py).  accumulate=2 and batches of half the
+    size: the same gradient from half of that memory, one half after the other (with threads or
+    processes at the same time: then nothing is saved).  precision="float16" needs two thirds of it.
+    model.gradient_checkpointing_enable() goes further, for a third more time (recompute.py).
 
     Raises ValueError for a setting out of its range; RuntimeError if the device isn't there.
     """
@@ -77,6 +85,10 @@ class Trainer:
     clip_norm: float | None = 1.0  # longer gradients are scaled down to this norm; None: never
     accumulate: int = 1  # micro batches an update: a large batch in the memory of a small one
     threads: int = 1  # micro batches computed at the same time (on the CPU): see parallel.py
+    processes: int = 1  # or by processes, which is faster, and on Linux only: see processes.py
+    precision: str = "float32"  # or "float16" for most of the tape: see mixed_precision.py
+    loss_scale: float = 65536.0  # of float16, at first; then halved or doubled, which it is
+    loss_scale_growth: int = 2000  # after so many good steps in a row
     seed: int = 0  # of dropout
     device: str = "cpu"
     out: str | os.PathLike | None = None  # the run's folder; None: nothing is written
@@ -87,11 +99,20 @@ class Trainer:
     patience: int | None = None  # validations without a better model until training stops
     checkpoint_every: int | str | None = None  # steps, or "epoch"; always at the end
     keep_checkpoints: int = 2  # older ones are removed
-    data_fingerprint: str | None = None  # another string for other data: compared on resuming
+    data_fingerprint: str | None = None  # another string for other data: compared on resuming;
+    # None: that of `batches`, if they have one
     progress: bool = True
 
     def __post_init__(self):
         check_settings(self)
+        self.scaler = self._make_scaler()
+
+    def _make_scaler(self) -> GradScaler:
+        return GradScaler(
+            self.loss_scale,
+            growth_interval=self.loss_scale_growth,
+            enabled=self.precision == "float16",
+        )
 
     # --------------------------------------------------------------------------------- one step
 
@@ -102,25 +123,32 @@ class Trainer:
         for group, scale in zip(self.updater.param_groups, self.rate_scales, strict=True):
             group["lr"] = rate * scale
         values, tokens = self.compute_gradient(step, self.micro_batches)
-        values["gradient_norm"] = optim.clip_grad_norm_(
-            self.model.parameters(), math.inf if self.clip_norm is None else self.clip_norm
-        )
-        values = _numbers(values)
-        loss, norm = values["loss"], values["gradient_norm"]
-        if not (math.isfinite(loss) and math.isfinite(norm)):
+        with self.scaler.overflow_expected():
+            self.scaler.unscale_(self.updater)
+            values["gradient_norm"] = optim.clip_grad_norm_(
+                self.model.parameters(), math.inf if self.clip_norm is None else self.clip_norm
+            )
+        values = as_numbers(values)
+        loss, norm, scale = values["loss"], values["gradient_norm"], self.scaler.get_scale()
+        if not (math.isfinite(loss) and (math.isfinite(norm) or scale > 1)):
             where = f"step {step + 1}: loss {loss}, gradient norm {norm}, learning rate {rate:.3g}"
             saved = checkpoint.checkpoints(self.out) if self.out is not None else []
             last = saved[-1] if saved else None
-            in_this_thread = MicroBatches(self.model)
+            in_this_thread = MicroBatches(self.model, self._compute)
             raise TrainingDiverged(
                 diagnose(lambda: self.compute_gradient(step, in_this_thread), where, last)
             )
-        self.updater.step()
+        made = self.scaler.step(self.updater)
+        self.scaler.update()
+        if self.scaler.enabled:
+            values |= {"loss_scale": scale, "skipped": int(not made)}
+        if not math.isfinite(norm):
+            del values["gradient_norm"]
         speed = tokens / (time.perf_counter() - began)
         values |= {"learning_rate": rate, "tokens": tokens, "tokens_per_second": speed}
         return {"step": step + 1} | values
 
-    def compute_gradient(self, step: int, micro_batches: MicroBatches) -> tuple[dict, int]:
+    def compute_gradient(self, step: int, micro_batches) -> tuple[dict, int]:
         """Fill `.grad` with dL/dtheta, L the mean loss of the step's micro batches.
 
         A micro batch counts by its number of examples: where an epoch ends with a smaller one, its
@@ -131,26 +159,37 @@ class Trainer:
         """
         first = step * self.accumulate
         arrays = [self.batches(first + micro) for micro in range(self.accumulate)]
-        arrays = [batch for batch in arrays if _count_examples(batch)]
-        examples = sum(map(_count_examples, arrays))
+        arrays = [batch for batch in arrays if count_examples(batch)]
+        examples = sum(map(count_examples, arrays))
         if not examples:
             raise ValueError(f"the batches of step {step + 1} are empty: nothing to learn from")
 
-        def compute(model, micro):
-            minillm.manual_seed([self.seed, step, micro, RANK])
-            batch = {n: minillm.tensor(a, device=self.device) for n, a in arrays[micro].items()}
-            loss, metrics = _checked(self.objective(model, batch))
-            divisor = examples / _count_examples(arrays[micro])
-            loss = loss / divisor  # so the gradients add up to that of the mean
-            loss.backward()
-            shares = {name: value / divisor for name, value in metrics.items()}
-            return {"loss": loss.detach()} | shares
-
+        jobs = [
+            (step, micro, batch, examples / count_examples(batch), self.scaler.get_scale())
+            for micro, batch in enumerate(arrays)
+        ]
+        with self.scaler.overflow_expected():
+            results = micro_batches.run(jobs)
         means: dict = {}
-        for values in micro_batches.run(compute, len(arrays)):
+        for values in results:
             with minillm.no_grad():
                 means = {name: means.get(name, 0) + value for name, value in values.items()}
-        return means, sum(_count_tokens(batch) for batch in arrays)
+        return means, sum(count_tokens(batch) for batch in arrays)
+
+    def _compute(self, model, step: int, micro: int, arrays, divisor: float, loss_scale: float):
+        """Add a micro batch's part of the gradient; perhaps in another thread or process."""
+        minillm.manual_seed([self.seed, step, micro, RANK])
+        batch = {n: minillm.tensor(a, device=self.device) for n, a in arrays.items()}
+        with self.scaler.overflow_expected():
+            with minillm.autocast(self.precision):
+                loss, metrics = checked(self.objective(model, batch))
+            loss = loss / divisor  # so the gradients add up to that of the mean
+            scale_loss(loss, loss_scale).backward()
+        shares = {name: value / divisor for name, value in metrics.items()}
+        return {
+            name: value.detach() if isinstance(value, Tensor) else value
+            for name, value in ({"loss": loss} | shares).items()
+        }
 
     def learning_rate_at(self, step: int) -> float:
         """The rate of the update from `step` to step + 1."""
@@ -176,8 +215,8 @@ class Trainer:
             if self.out is not None:
                 stack.enter_context(own_run_folder(self.out))
             done = self._begin(resume)
-            self.micro_batches = stack.enter_context(MicroBatches(self.model, self.threads))
-            metrics = stack.enter_context(Metrics(self.out, done))
+            self.micro_batches = stack.enter_context(self._share_the_work())
+            metrics = stack.enter_context(Metrics(self.out, done, self.sealed_metrics))
             bar = stack.enter_context(ProgressBar(self.steps, done, self.progress))
             stop = stack.enter_context(StopRequest())
             began = time.perf_counter() - metrics.seconds
@@ -190,7 +229,7 @@ class Trainer:
                 bar.update(record)
                 if stop.signal or self._due(done, self.checkpoint_every):
                     metrics.sync()
-                    self._save(done)
+                    self._save(done, metrics.seal)
                 if stop.signal:
                     raise TrainingInterrupted(stop.signal, done, self.steps, self.out)
             if self.early_stopping is not None:
@@ -198,6 +237,11 @@ class Trainer:
                 bar.say(f"ended after step {done:,} of {self.steps:,}; {self.early_stopping}")
         self.model.eval()
         return metrics.history
+
+    def _share_the_work(self):
+        if self.processes > 1:
+            return MicroBatchProcesses(self.model, self._compute, self.processes)
+        return MicroBatches(self.model, self._compute, self.threads)
 
     def _begin(self, resume: bool) -> int:
         """Make the optimizer, load a checkpoint if asked to; returns how many steps are done."""
@@ -208,9 +252,11 @@ class Trainer:
             groups = self.parameter_groups(self.model)
         groups, self.rate_scales = split_scales(self.model, groups)
         self.updater = OPTIMIZERS[self.optimizer](groups, self)
+        self.scaler = self._make_scaler()
         self.early_stopping = None
         if self.monitor is not None:
             self.early_stopping = EarlyStopping(self.monitor, self.patience)
+        self.sealed_metrics = None
         if self.out is None:
             return 0
         if not resume and checkpoint.checkpoints(self.out):
@@ -221,24 +267,33 @@ class Trainer:
         path = checkpoint.latest_checkpoint(self.out)
         if path is None:  # a new run, or one that was stopped before its first checkpoint
             return 0
+        self.sealed_metrics = checkpoint.verify_checkpoint(path).get("metrics")
         return checkpoint.load_checkpoint(
-            path, self.model, self.updater, self._settings(), self.early_stopping
+            *(path, self.model, self.updater, self._settings()),
+            early_stopping=self.early_stopping,
+            scaler=self.scaler,
         )
 
-    def _save(self, done: int) -> None:
+    def _save(self, done: int, sealed_metrics: str | None) -> None:
         if self.out is not None:
             checkpoint.save_checkpoint(
                 *(self.out, done, self.model, self.updater, self._settings()),
                 keep=self.keep_checkpoints,
                 early_stopping=self.early_stopping,
+                scaler=self.scaler,
+                metrics=sealed_metrics,
             )
 
     def _settings(self) -> dict:
         """What a resumed run must have in common with this one.  (Patience is not among it: with
         more of it, a run goes on where less has stopped it.)"""
         settings = {name: getattr(self, name) for name in SETTINGS}
+        if self.data_fingerprint is None:  # the batches of minillm.data know their own
+            settings["data_fingerprint"] = getattr(self.batches, "fingerprint", None)
         frozen = [name for name, p in self.model.named_parameters() if not p.requires_grad]
         settings["frozen"] = frozen or None
+        if self.precision != "float32":
+            settings |= {name: getattr(self, name) for name in MIXED_PRECISION_SETTINGS}
         if self.parameter_groups is not None:
             settings["groups"] = describe_groups(self.updater.param_groups, self.rate_scales)
         if self.monitor is not None:  # what is kept depends on when it is looked for
@@ -258,45 +313,9 @@ class Trainer:
             return {}
         self.model.eval()
         with minillm.no_grad():
-            values = _numbers(self.validate(self.model))
+            values = as_numbers(self.validate(self.model))
         record = {f"validation_{name}": value for name, value in values.items()}
         if self.early_stopping is not None:
             self.early_stopping.update(done, values, self.model)
             record["best_step"] = self.early_stopping.best_step
         return record
-
-
-def _checked(result) -> tuple[Any, Mapping]:
-    """What an objective returned, or an error that says what it should have."""
-    if not (isinstance(result, tuple) and len(result) == 2 and isinstance(result[0], Tensor)):
-        raise TypeError(
-            "objective must return (loss, metrics), a Tensor and a dict (perhaps empty), "
-            f"got {type(result).__name__}"
-        )
-    taken = OWN_FIELDS.intersection(result[1])
-    if taken:
-        raise ValueError(f"objective: the metric name {taken.pop()!r} is taken, choose another")
-    return result
-
-
-def _count_examples(arrays: Mapping[str, np.ndarray]) -> int:
-    """The rows of the first array."""
-    first = next(iter(arrays.values()))
-    return len(first) if first.ndim else 1
-
-
-def _count_tokens(arrays: Mapping[str, np.ndarray]) -> int:
-    """The tokens that aren't padding; without an attention_mask, the first array's elements."""
-    if "attention_mask" in arrays:
-        return int(arrays["attention_mask"].sum())
-    return next(iter(arrays.values())).size
-
-
-def _numbers(values: Mapping) -> dict[str, float]:
-    """Tensors become Python numbers, by one transfer: on a GPU each one has to be waited for."""
-    tensors = {n: v.detach().to("float64") for n, v in values.items() if isinstance(v, Tensor)}
-    numbers = {n: v.item() if isinstance(v, np.generic) else v for n, v in values.items()}
-    if tensors:
-        on_cpu = F.stack(list(tensors.values())).numpy().tolist()
-        numbers |= dict(zip(tensors, on_cpu, strict=True))
-    return numbers

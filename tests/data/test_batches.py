@@ -119,6 +119,15 @@ def test_one_pass_gives_each_planned_pair_once(make, encoded, tokenizer):
         assert len(batches) == batches.steps_per_epoch == sum(1 for _ in batches)
 
 
+@pytest.mark.parametrize("contrast", [False, True])
+def test_one_pass_gives_each_pair_once_whatever_the_labels_of_the_last_batch(make, contrast):
+    for seed in range(20):
+        batches = make(batch_size=16, seed=seed, contrast=contrast)
+        full, last = batches._shuffle(batches._plan(0, 0), 0, 0)
+        rows = [*full.ravel().tolist(), *last.tolist()]
+        assert sorted(rows) == list(range(batches.pair_count))
+
+
 def test_every_epoch_uses_all_its_pairs_in_another_order(make, encoded, tokenizer):
     batches = make(seed=1)
     n = len(batches)
@@ -172,7 +181,7 @@ def test_masks_and_order_are_drawn_anew_for_every_step_epoch_and_seed(tokenizer)
             labels = batches.batch(step)["labels"]
             assert labels.shape == (8, 23)
             masks.add((labels != -100).tobytes())
-        orders |= {batches._rows(epoch).tobytes() for epoch in (0, 1)}
+        orders |= {batches._section(epoch, 0)[1].tobytes() for epoch in (0, 1)}
     assert len(masks) == 8
     assert len(orders) == 4
 

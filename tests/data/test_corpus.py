@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import time
 import tracemalloc
 
 import pytest
@@ -92,6 +93,32 @@ def test_a_bad_row_further_down_is_named_by_its_number(tmp_path):
         list(corpus)
 
 
+@pytest.mark.parametrize("name", ["a.txt", "a.jsonl", "a.txt.gz", "folder/a.txt"])
+def test_what_is_not_utf8_is_an_error_or_replaced(tmp_path, name):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    line = b"Caf\xe9 \xe4\xbd\xa0." if "jsonl" not in name else b'{"text": "Caf\xe9 \xe4\xbd\xa0."}'
+    path.write_bytes(gzip.compress(line) if name.endswith(".gz") else line)
+    opened = path.parent if name.startswith("folder") else path
+    with pytest.raises(ValueError, match=r"not UTF-8: byte 0xe9 .*errors='replace'.*--replace-inv"):
+        open_corpus(opened)
+    corpus = open_corpus(opened, errors="replace")
+    assert list(corpus) == ["Caf\ufffd 你."]
+    with pytest.raises(ValueError, match="errors='ignore'"):
+        open_corpus(opened, errors="ignore")
+    path.write_bytes(gzip.compress(b'{"text": "a"}') if name.endswith(".gz") else b'{"text": "a"}')
+    fingerprints = {open_corpus(opened, errors=e).fingerprint() for e in ("strict", "replace")}
+    assert len(fingerprints) == 2
+
+
+def test_half_of_an_emoji_in_a_json_file_is_an_error_or_replaced(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "whole \\ud83d\\ude00"}\n{"text": "half \\ud83d."}\n')
+    with pytest.raises(ValueError, match=r"row 2 of .*a\.jsonl' holds .* U\+D83D, at character 5:"):
+        list(open_corpus(path))
+    assert list(open_corpus(path, errors="replace")) == ["whole \U0001f600", "half \ufffd."]
+
+
 def test_missing_path_and_folder_without_text_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="check the spelling"):
         open_corpus(tmp_path / "gone")
@@ -138,6 +165,30 @@ def test_the_fingerprint_of_a_folder_follows_its_files(tmp_path):
     before = open_corpus(tmp_path).fingerprint()
     (tmp_path / "b.txt").write_text("y")
     assert open_corpus(tmp_path).fingerprint() != before
+
+
+def test_an_edit_under_the_old_date_changes_the_fingerprint(tmp_path):
+    """Of a file by its content, of the files of a folder by the time of the change."""
+    path = tmp_path / "a.txt"
+    path.write_text("One text.")
+    before, folder_before = open_corpus(path).fingerprint(), open_corpus(tmp_path).fingerprint()
+    state = path.stat()
+    time.sleep(0.02)  # longer than a tick of the file system's clock
+    path.write_text("Two text.")
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert open_corpus(path).fingerprint() != before
+    if os.name == "posix":
+        assert open_corpus(tmp_path).fingerprint() != folder_before
+
+
+def test_the_size_is_known_of_plain_files_only(tmp_path):
+    (tmp_path / "a.txt").write_text("One text.")
+    (tmp_path / "b.jsonl").write_text('{"text": "x"}')
+    assert open_corpus(tmp_path / "a.txt").size() == 9 == open_corpus(tmp_path).size()
+    assert open_corpus(tmp_path / "b.jsonl").size() == 13
+    assert open_corpus(tmp_path).first(1).size() is None
+    (tmp_path / "c.txt.gz").write_bytes(gzip.compress(b"Another."))
+    assert open_corpus(tmp_path / "c.txt.gz").size() is None is open_corpus(tmp_path).size()
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.jsonl"])

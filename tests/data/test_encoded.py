@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 import tracemalloc
 import warnings
 from pathlib import Path
@@ -13,7 +12,19 @@ import numpy as np
 import pytest
 
 import minillm.data
-from minillm.data import Corpus, Documents, EncodedCorpus, document_key, encode_corpus, encoded
+from minillm.data import (
+    Corpus,
+    Documents,
+    EncodedCorpus,
+    document_key,
+    encode_corpus,
+    encoded,
+    encoding,
+    fingerprints,
+    is_held_out,
+    open_corpus,
+    split_documents,
+)
 from minillm.text import WordPieceTokenizer, clean_text, split_sentences
 
 
@@ -55,12 +66,97 @@ def test_ids_are_those_of_the_sentences(documents, tokenizer, tmp_path):
     assert corpus.document_keys.tolist() == [document_key(document) for document in documents]
 
 
+@pytest.fixture
+def small_chunks(monkeypatch):
+    """A chunk is about three documents: the corpus makes some forty of them."""
+    monkeypatch.setattr(encoding, "CHUNK_CHARACTERS", 1000)
+
+
+def plain_arrays(documents, tokenizer, whole_documents=False):
+    """The four arrays as one would write them down, all in memory."""
+    tokens, sentence_offsets, document_offsets = [], [0], [0]
+    for document in map(clean_text, documents):
+        for sentence in [document] if whole_documents else split_sentences(document):
+            tokens += tokenizer.encode_ids(sentence)
+            sentence_offsets.append(len(tokens))
+        document_offsets.append(len(sentence_offsets) - 1)
+    return tokens, sentence_offsets, document_offsets, list(map(document_key, documents))
+
+
+@pytest.mark.parametrize("whole_documents", [False, True])
+@pytest.mark.parametrize("processes", [1, 2, 3, None])
+def test_any_number_of_processes_writes_what_the_plain_loop_does(
+    documents, tokenizer, tmp_path, small_chunks, processes, whole_documents
+):
+    path = tmp_path / "texts.txt"
+    path.write_text("\n\n".join(documents))
+    corpus = encode_corpus(
+        *(open_corpus(path), tokenizer, tmp_path / "cache"),
+        progress=False,
+        whole_documents=whole_documents,
+        processes=processes,
+    )
+    expected = plain_arrays(documents, tokenizer, whole_documents)
+    for name, array in zip(encoded.ARRAYS, expected, strict=True):
+        assert getattr(corpus, name).tolist() == array
+
+
+@pytest.mark.parametrize("seed", [0, 5])
+@pytest.mark.parametrize("processes", [1, 2])
+def test_the_parts_of_a_split_are_encoded_as_their_documents_are(
+    documents, tokenizer, tmp_path, small_chunks, processes, seed
+):
+    """On which side a document is, the processes find out by themselves."""
+    for part in split_documents(documents, 0.3, seed):
+        corpus = encode_corpus(part, tokenizer, tmp_path, progress=False, processes=processes)
+        expected = plain_arrays(part, tokenizer)
+        assert 20 < corpus.document_count < 100
+        for name, array in zip(encoded.ARRAYS, expected, strict=True):
+            assert getattr(corpus, name).tolist() == array
+    held_out = [is_held_out(document, 0.3, seed) for document in documents]
+    assert corpus.document_count == sum(held_out)
+
+
+def test_the_number_of_processes_is_checked(documents, tokenizer, tmp_path):
+    with pytest.raises(ValueError, match="processes is 0"):
+        encode_corpus(documents, tokenizer, tmp_path, progress=False, processes=0)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_arrays_are_small_and_mapped_not_loaded(documents, tokenizer, tmp_path):
     corpus = encode_corpus(documents, tokenizer, tmp_path, progress=False)
     assert corpus.tokens.dtype == np.uint16
     assert all(isinstance(getattr(corpus, name), np.memmap) for name in encoded.ARRAYS)
     with pytest.raises(ValueError, match="read-only"):
         corpus.tokens[0] = 1
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks the memory up in /proc")
+def test_released_pages_are_not_resident_and_come_back(tmp_path):
+    path = tmp_path / "tokens.bin"
+    path.write_bytes(bytes(range(200)) * 100_000)
+    tokens = np.memmap(path, np.uint16, "r")
+    corpus = EncodedCorpus(
+        tokens, np.array([0, len(tokens)]), np.array([0, 1]), np.zeros(1, np.uint64)
+    )
+
+    def resident() -> int:
+        """Of the tokens, in kB."""
+        lines = iter(Path("/proc/self/smaps").read_text().splitlines())
+        next(line for line in lines if line.endswith(str(path)))
+        return int(next(line for line in lines if line.startswith("Rss:")).split()[1])
+
+    total = corpus.tokens.sum(dtype=np.int64)
+    assert resident() > 10_000
+    corpus.release()
+    assert resident() == 0
+    assert corpus.tokens.sum(dtype=np.int64) == total
+
+
+def test_arrays_in_memory_have_nothing_to_release(make_encoded):
+    corpus = make_encoded([[3, 4], [5]])
+    corpus.release()
+    assert corpus.tokens.tolist() == list(range(12))
 
 
 def test_a_large_vocabulary_takes_four_bytes(documents, tokenizer, tmp_path):
@@ -108,9 +204,23 @@ def test_an_error_on_the_way_leaves_nothing_behind(documents, tokenizer, tmp_pat
     assert complete.document_count == len(documents)
 
 
+def test_an_error_in_a_process_leaves_nothing_behind(documents, tokenizer, tmp_path, small_chunks):
+    class Fails:
+        save, get_vocab_size = tokenizer.save, tokenizer.get_vocab_size
+
+        def encode_ids(self, text):
+            if text in documents[90]:
+                raise RuntimeError("out of order")
+            return tokenizer.encode_ids(text)
+
+    with pytest.raises(RuntimeError, match="out of order"):
+        encode_corpus(documents, Fails(), tmp_path, progress=False, processes=2)
+    assert list(tmp_path.iterdir()) == []
+
+
 KILLED = """
 import os, signal, sys
-from minillm.data import Documents, encode_corpus
+from minillm.data import Documents, encode_corpus, encoding
 from minillm.text import WordPieceTokenizer
 
 class Killed(Documents):
@@ -118,30 +228,69 @@ class Killed(Documents):
         yield from self.documents[:-1]
         os.kill(os.getpid(), signal.SIGKILL)
 
-documents = ["One film. Two films.", "A third film. The end."]
-encode_corpus(Killed(documents), WordPieceTokenizer.from_file(sys.argv[1]), sys.argv[2])
+documents = ["One film. Two films.", "A third film. The end."] * int(sys.argv[3])
+encoding.CHUNK_CHARACTERS = 100
+tokenizer = WordPieceTokenizer.from_file(sys.argv[1])
+encode_corpus(Killed(documents), tokenizer, sys.argv[2], processes=2)
 """
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX's")
-def test_a_kill_leaves_no_half_cache(tokenizer, tmp_path):
+@pytest.mark.parametrize("times", [1, 100])
+def test_a_kill_leaves_no_half_cache(tokenizer, tmp_path, times):
+    """With a hundred times the text two processes encode: they must end as well.
+
+    (They hold the other end of stdout, for which `run` waits.)
+    """
     tokenizer.save(str(tmp_path / "tokenizer.json"))
     cache = tmp_path / "cache"
     environment = {**os.environ, "PYTHONPATH": str(Path(minillm.data.__file__).parents[2])}
     command = [sys.executable, "-c", KILLED, str(tmp_path / "tokenizer.json"), str(cache)]
-    assert subprocess.run(command, env=environment, capture_output=True).returncode == -9
+    command += [str(times)]
+    done = subprocess.run(command, env=environment, capture_output=True, timeout=120)
+    assert done.returncode == -9
     assert not list(cache.glob("encoded-*"))
     leftover = next(cache.iterdir())
 
-    documents = Documents(["One film. Two films.", "A third film. The end."])
-    assert encode_corpus(documents, tokenizer, cache, progress=False).document_count == 2
-    assert leftover.exists()  # young: another process could be writing it
-
-    two_hours_ago = time.time() - 7200
-    for path in [*leftover.iterdir(), leftover]:
-        os.utime(path, (two_hours_ago, two_hours_ago))
-    encode_corpus(["Another film. The end."], tokenizer, cache, progress=False)
+    documents = Documents(["One film. Two films.", "A third film. The end."] * times)
+    corpus = encode_corpus(documents, tokenizer, cache, progress=False)
+    assert corpus.document_count == 2 * times
     assert not leftover.exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits are POSIX's")
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_full_disk_is_told_and_leaves_nothing(
+    documents, tokenizer, tmp_path, small_chunks, processes
+):
+    """The system refuses to write more than 10 kB into a file, as a full disk would."""
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"encoded-\w+ can't be written \(File too large\)"):
+            encode_corpus(documents, tokenizer, tmp_path, progress=False, processes=processes)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_corpus_that_changes_while_it_is_encoded_is_refused(documents, tokenizer, tmp_path):
+    path, cache = tmp_path / "texts.txt", tmp_path / "cache"
+    path.write_text("\n\n".join(documents))
+
+    class Edits:
+        save, get_vocab_size = tokenizer.save, tokenizer.get_vocab_size
+
+        def encode_ids(self, text):
+            with open(path, "a") as file:
+                file.write("\n\nMore.")
+            return tokenizer.encode_ids(text)
+
+    with pytest.raises(RuntimeError, match=r"texts\.txt was changed while it was being encoded"):
+        encode_corpus(open_corpus(path), Edits(), cache, progress=False)
+    assert list(cache.iterdir()) == []
 
 
 def damage_cut(folder):
@@ -197,6 +346,37 @@ def test_a_file_of_another_length_is_noticed_without_reading_it(documents, token
         EncodedCorpus.open(folder, verify=False)
 
 
+def test_of_a_long_untouched_file_samples_are_compared(documents, tokenizer, tmp_path, monkeypatch):
+    """What is damaged between them is found when the date tells, or by verify="all"."""
+    monkeypatch.setattr(fingerprints, "SHORT", 0)
+    monkeypatch.setattr(fingerprints, "_PIECE", 16)
+    encode_corpus(documents, tokenizer, tmp_path, progress=False)
+    path = next(tmp_path.iterdir()) / "tokens.bin"
+    content, date = bytearray(path.read_bytes()), path.stat().st_mtime_ns
+    assert len(content) > 3 * fingerprints._PIECES * 16
+
+    def found_at(place: int, keep_date: bool, verify) -> bool:
+        damaged = bytearray(content)
+        damaged[place] ^= 1
+        path.write_bytes(damaged)
+        if keep_date:
+            os.utime(path, ns=(date, date))
+        try:
+            EncodedCorpus.open(path.parent, verify)
+        except ValueError as error:
+            assert "tokens.bin' isn't what was written" in str(error)
+            return True
+        return False
+
+    between, last = 20, len(content) - 1
+    assert found_at(0, True, True) and found_at(last, True, True)
+    assert not found_at(between, True, True)
+    assert found_at(between, False, True) and found_at(between, True, "all")
+    assert not found_at(0, False, verify=False)
+    path.write_bytes(content)  # as it was, with another date
+    EncodedCorpus.open(path.parent)
+
+
 def test_what_holds_no_token_is_dropped_or_refused(tokenizer, tmp_path):
     corpus = encode_corpus(["A film.", "<br />", " ", "The end."], tokenizer, tmp_path, False)
     assert corpus.document_count == 2
@@ -215,16 +395,29 @@ def test_the_progress_bar_names_the_corpus(documents, tokenizer, tmp_path, capsy
     assert f"{len(documents)}/{len(documents)}" in shown
 
 
-def test_memory_stays_flat_while_encoding(documents, tokenizer, tmp_path, monkeypatch):
-    monkeypatch.setattr(encoded, "_FLUSH_LENGTH", 100)
-    encode_corpus(Stream(documents), tokenizer, tmp_path / "warm", progress=False)
+def test_the_progress_bar_counts_the_bytes_of_a_file(documents, tokenizer, tmp_path, capsys):
+    path = tmp_path / "texts.txt"
+    path.write_text("\n\n".join(documents))
+    encode_corpus(open_corpus(path), tokenizer, tmp_path / "cache")
+    shown = capsys.readouterr().err
+    size = f"{path.stat().st_size / 1000:.1f}k"
+    assert "encoding texts.txt: 100%" in shown and f"{size}/{size}" in shown
 
-    def peak(times: int) -> int:
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_memory_stays_flat_while_encoding(documents, tokenizer, tmp_path, small_chunks, processes):
+    settings = {"progress": False, "verify": False, "processes": processes}
+    encode_corpus(Stream(documents), tokenizer, tmp_path / "warm", **settings)
+
+    def grown(times: int) -> tuple[int, int]:
+        """(peak of the memory, bytes on the disk)"""
         stream = Stream(document for _ in range(times) for document in documents)
+        folder = tmp_path / str(times)
         tracemalloc.start()
-        encode_corpus(stream, tokenizer, tmp_path / str(times), progress=False, verify=False)
+        encode_corpus(stream, tokenizer, folder, **settings)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        return peak
+        return peak, sum(path.stat().st_size for path in folder.rglob("*.bin"))
 
-    assert peak(16) < 1.2 * peak(2)
+    (little, small), (much, large) = grown(2), grown(16)
+    assert much - little < 0.2 * (large - small)

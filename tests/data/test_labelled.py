@@ -358,3 +358,30 @@ def test_what_does_not_fit_together_is_refused():
         LabelledTexts(["a", "b"], [0, 1], ["x", "y"], groups=[1])
     with pytest.raises(ValueError, match=r"mask of shape \(1,\) for 2 texts"):
         LabelledTexts(["a", "b"], [0, 1], ["x", "y"]).subset(np.array([True]))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", b"text,label\nCaf\xe9,yes\nb,no\n"),
+        ("a.tsv", b"text\tlabel\nCaf\xe9\tyes\nb\tno\n"),
+        ("a.jsonl", b'{"text": "Caf\xe9", "label": "yes"}\n{"text": "b", "label": "no"}\n'),
+        ("a.jsonl", b'{"text": "Caf\\ud83d", "label": "yes"}\n{"text": "b", "label": "no"}\n'),
+        (
+            "a.jsonl",
+            b'{"text": "Caf\xef\xbf\xbd", "label": "yes"}\n{"text": "b", "label": "\\ud83d"}',
+        ),
+        ("folder/yes/1.txt", b"Caf\xe9"),
+    ],
+)
+def test_what_cannot_be_written_in_utf8_is_an_error_or_replaced(write, name, content):
+    path = write(name, content)
+    if name.startswith("folder"):
+        write("folder/no/1.txt", "b")
+        path = path.parents[1]
+    with pytest.raises(ValueError, match=r"0xe9|lone surrogate, U\+D83D, at character"):
+        open_labelled(path)
+    labelled = open_labelled(path, errors="replace")
+    assert sorted(labelled.texts) == ["Caf\ufffd", "b"]
+    with pytest.raises(ValueError, match="errors='ignore'"):
+        open_labelled(path, errors="ignore")

@@ -1,5 +1,6 @@
 """The held-out part: decided by a document's text alone, the same text never on both sides."""
 
+import hashlib
 import unicodedata
 
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minillm.data import Documents, document_key, is_held_out, split_documents
+from minillm.data.split import clean_document_key
 
 TEXT = st.text(st.characters(codec="utf-8"))
 
@@ -77,3 +79,12 @@ def test_the_sides_and_settings_have_different_fingerprints():
     parts += split_documents(corpus, seed=1)
     assert len({part.fingerprint() for part in parts}) == 6
     assert split_documents(corpus)[0].fingerprint() == parts[0].fingerprint()
+
+
+@given(st.text(st.characters(max_codepoint=127)))
+def test_the_fast_way_for_ascii_gives_the_key_of_the_plain_way(text):
+    """A letter that isn't ASCII, in front, takes the plain way; its own bytes are known."""
+    letters = "".join(c for c in text.casefold() if c.isalnum())
+    for prefix in ("", "漢"):
+        digest = hashlib.blake2b((prefix + letters).encode(), digest_size=8, salt=bytes(8)).digest()
+        assert clean_document_key(prefix + text) == int.from_bytes(digest, "little")

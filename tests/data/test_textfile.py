@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minillm.data import open_corpus, textfile
 from minillm.data.textfile import check_text_file, has_blank_lines, read_lines
 
 LINE = st.text(st.characters(exclude_characters="\r\n\0", codec="utf-8"))
@@ -39,6 +40,26 @@ def test_a_byte_that_is_not_utf8_is_named_with_position_line_and_mend(tmp_path):
         list(read_lines(path))
     with pytest.raises(ValueError, match=message):
         check_text_file(path)
+
+
+@given(st.binary().map(lambda content: content.replace(b"\0", b"").replace(b"\r", b"")))
+def test_what_is_not_utf8_can_be_replaced_as_python_does_it(tmp_path_factory, content):
+    path = tmp_path_factory.mktemp("text") / "a.txt"
+    path.write_bytes(b"x" + content)
+    check_text_file(path, errors="replace")
+    with open(path, encoding="utf-8", errors="replace") as file:
+        expected = [line.rstrip("\n") for line in file]
+    assert [line for _, line in read_lines(path, errors="replace")] == expected
+
+
+def test_replacing_does_not_make_text_of_what_is_none(tmp_path):
+    path = tmp_path / "a.txt"
+    for content, message in ((b"a\xff\0", "NUL"), (codecs.BOM_UTF16_LE + b"a", "UTF-16")):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=message):
+            check_text_file(path, errors="replace")
+    with pytest.raises(ValueError, match="errors='ignore': expected one of 'strict', 'replace'"):
+        list(read_lines(path, errors="ignore"))
 
 
 def test_an_error_far_down_in_the_file_is_found_when_reading(tmp_path):
@@ -112,3 +133,15 @@ def test_blank_lines_count_between_text_only(tmp_path, content, expected):
     path = tmp_path / "a.txt"
     path.write_text(content, encoding="utf-8")
     assert has_blank_lines(path) is expected
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.txt.gz"])
+def test_a_blank_line_is_looked_for_in_the_beginning_only(tmp_path, monkeypatch, name):
+    """A start must not read gigabytes to find out that there is none."""
+    path = tmp_path / name
+    content = b"line\n" * 100 + b"\nline\n"
+    path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    assert has_blank_lines(path)
+    monkeypatch.setattr(textfile, "BLANK_LINE_WITHIN", 400)
+    assert not has_blank_lines(path)
+    assert list(open_corpus(path)) == ["line"] * 101

@@ -82,3 +82,11 @@ def test_word_overlap_puts_masked_words_back_and_ignores_padding():
     np.testing.assert_allclose(overlap.score(batch), [2 * np.log(2)])
     batch["attention_mask"][0, 1] = 0
     np.testing.assert_allclose(overlap.score(batch), [np.log(2)])
+
+
+def test_word_overlap_counts_whole_documents_within_its_limit():
+    texts, pairs = [[0, 1], [0, 2], [0, 3, 1], [4, 4]], [pair_batch([([1], [1])], [0])]
+    for limit, counted in ((0, 1), (1, 1), (2, 1), (6, 2), (7, 3), (8, 3), (9, 4), (10, 4)):
+        limited = WordOverlap(encoded(texts), V, pairs, token_limit=limit)
+        whole = WordOverlap(encoded(texts[:counted]), V, pairs)
+        np.testing.assert_array_equal(limited.weight, whole.weight)

@@ -95,23 +95,37 @@ def test_rnn(device, nonlinearity, case, seed):
     )
 
 
+@pytest.mark.parametrize("lengths", [None, np.array([4, 1, 0])], ids=["whole", "lengths"])
 @pytest.mark.parametrize("reverse", [False, True])
-def test_lstm_equals_its_composition(device, reverse):
+def test_lstm_equals_its_composition(device, reverse, lengths):
+    """The plain form: one step after the other, out of primitive functions."""
     T, B, D, H = 4, 3, 2, 5
     arrays = normal(0, (T, B, D), (B, H), (B, H), (4 * H, D), (4 * H, H), (4 * H,), (4 * H,))
+    real = np.ones((T, B, 1))
+    if lengths is not None:
+        real = (np.arange(T)[:, None] < lengths).astype(float)[:, :, None]
+    real = minillm.tensor(real, device=device)
 
-    def composed(x, h, c, w_ih, w_hh, b_ih, b_hh):
+    def composed(x, h, c, w_ih, w_hh, b_ih, b_hh, _):
         hs, cs = [None] * T, [None] * T
         for t in reversed(range(T)) if reverse else range(T):
             z = F.linear(x[t], w_ih, b_ih) + F.linear(h, w_hh, b_hh)
             i, f, g, o = F.split(z, H, dim=1)
-            c = F.sigmoid(f) * c + F.sigmoid(i) * F.tanh(g)
-            h = F.sigmoid(o) * F.tanh(c)
+            new_c = F.sigmoid(f) * c + F.sigmoid(i) * F.tanh(g)
+            new_h = F.sigmoid(o) * F.tanh(new_c)
+            # Past its end a sequence's state stands still.
+            h = real[t] * new_h + (1 - real[t]) * h
+            c = real[t] * new_c + (1 - real[t]) * c
             hs[t], cs[t] = h, c
         return F.stack([F.stack(hs), F.stack(cs)])
 
     check_same(
-        lambda *a: F.lstm(*a, reverse=reverse), composed, *arrays, device=device, tolerance=1e-9
+        lambda *a: F.lstm(*a, reverse=reverse),
+        composed,
+        *arrays,
+        lengths,
+        device=device,
+        tolerance=1e-9,
     )
 
 

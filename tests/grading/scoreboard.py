@@ -5,9 +5,10 @@
                     "max_points": 2, "hint": ""}, ...]}
 
 An exercise that the grader itself failed on has the status "error": the teacher's problem, not the
-student's.
+student's.  The last entry, "sha256", is a digest of the others: `read_report` compares it.
 """
 
+import hashlib
 import json
 import textwrap
 from dataclasses import dataclass
@@ -98,4 +99,22 @@ class Scoreboard:
             report["not_graded"] = self.not_graded
         if errors := self.count("error"):
             report["error"] = errors
-        return json.dumps(report, indent=1) + "\n"
+        return json.dumps(report | {"sha256": _digest(report)}, indent=1) + "\n"
+
+
+def read_report(path: str | Path) -> dict:
+    """What a grade file says; ValueError, with the path, if it isn't what was written."""
+    try:
+        report = json.loads(Path(path).read_text(encoding="utf-8"))
+        digest = report.pop("sha256")
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged, or no file of grades: {error}") from error
+    if digest != _digest(report):
+        raise ValueError(
+            f"{path} was changed since it was written (its digest differs): grade again"
+        )
+    return report
+
+
+def _digest(report: dict) -> str:
+    return hashlib.sha256(json.dumps(report, sort_keys=True).encode()).hexdigest()

@@ -3,7 +3,9 @@
 import json
 from pathlib import Path
 
-from grading.scoreboard import Scoreboard
+import pytest
+
+from grading.scoreboard import Scoreboard, read_report
 from grading.sets import Exercise
 
 
@@ -73,3 +75,23 @@ def test_hints_are_ascii_in_the_file():
     odd.rows["ex01_a", "task_0"].hint = "你好 \ud800"
     assert odd.report().isascii()
     assert json.loads(odd.report())["exercises"][0]["hint"] == "你好 \ud800"
+
+
+@pytest.mark.parametrize("change", [(b'"points": 1', b'"points": 3'), (b"task_1", b"task_0")])
+def test_grades_that_were_changed_are_noticed(tmp_path, change):
+    path = tmp_path / "grades.json"
+    path.write_text(board([("ex01_a", "done"), ("ex01_a", "wrong")]).report())
+    assert read_report(path)["done"] == 1
+    changed = path.read_bytes().replace(*change)
+    assert changed != path.read_bytes()
+    path.write_bytes(changed)
+    with pytest.raises(ValueError, match="grades.json was changed since it was written"):
+        read_report(path)
+
+
+@pytest.mark.parametrize("length", [0, 1, 200])
+def test_grades_that_are_cut_off_are_refused(tmp_path, length):
+    path = tmp_path / "grades.json"
+    path.write_text(board([("ex01_a", "done")]).report()[:length])
+    with pytest.raises(ValueError, match="grades.json is damaged"):
+        read_report(path)

@@ -118,8 +118,8 @@ def test_three_classes_need_a_softmax(device):
 
 def test_config_checks_its_values():
     for changes, message in (
-        ({"pooling": "mean"}, "pooling='mean', expected last or max"),
-        ({"head": "relu"}, "head='relu', expected sigmoid or softmax"),
+        ({"pooling": "mean"}, "pooling='mean', expected one of last, max"),
+        ({"head": "relu"}, "head='relu', expected one of sigmoid, softmax"),
         ({"num_layers": 0}, "num_layers=0, expected a positive integer"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -151,5 +151,5 @@ def test_weights_that_are_not_finite(classifier, folder):
     tensors = {"ratio": classifier.ratio, "weight": classifier.weight * np.nan}
     tensors["bias"] = classifier.bias
     (folder / "model.safetensors").write_bytes(safetensors.numpy.save(tensors))
-    with pytest.raises(ValueError, match="weight .* no finite number"):
+    with pytest.raises(ValueError, match="weight holds NaN or infinity"):
         NGramClassifier.from_pretrained(folder)

@@ -7,6 +7,7 @@ To try more texts, on a vocabulary of your own (such as GPT-2's):
 
 import json
 import os
+import random
 
 import pytest
 
@@ -316,6 +317,19 @@ def test_the_trainers_learn_the_same_tokens_with_their_rule_for_ties(tmp_path):
     ours = BPETokenizer.train(TEXTS, 800, ties="ids")
     assert ours.model.merges == merges
     assert ours.get_vocab() == vocab
+
+
+@pytest.mark.parametrize("letters", ["a", "ab", "abcdefghijklmnopqrstuvwxyz"])
+def test_the_trainers_learn_the_same_from_one_long_word(letters):
+    word = "".join(random.Random(0).choices(letters, k=5_000))
+    vocab, merges = learned_by_theirs([word], 500)
+    ours = BPETokenizer.train([word], 500, ties="ids")
+    assert ours.model.merges == merges
+    assert ours.get_vocab() == vocab
+    for text in (word, word * 3):
+        theirs = tokenizers.Tokenizer(models.BPE(vocab, merges))
+        theirs.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        assert ours.encode_ids(text) == theirs.encode(text).ids
 
 
 def test_the_trainers_learn_the_same_tokens_where_nothing_ties():

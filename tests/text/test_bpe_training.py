@@ -1,5 +1,6 @@
 """Training BPE: the same merges as counting everything anew each time; the rule for ties."""
 
+import random
 from collections import Counter
 from itertools import pairwise
 
@@ -7,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from minillm.text import bpe_training
+from minillm.text.bpe_model import BPE
 from minillm.text.bpe_training import learn_merges
 from minillm.text.byte_alphabet import CHARACTERS, to_bytes, to_characters
 
@@ -55,6 +58,29 @@ def test_the_merges_are_those_of_counting_everything_anew(words, size, min_frequ
     assert learn_merges(words, size, min_frequency, ties=ties) == expected
 
 
+WORDS = st.dictionaries(
+    st.text(alphabet="abé", min_size=1, max_size=12), st.integers(1, 4), max_size=8
+)
+
+
+@settings(max_examples=100)
+@given(WORDS, st.integers(256, 280), st.integers(0, 3), st.sampled_from(["bytes", "ids"]))
+def test_the_merges_do_not_depend_on_how_many_pairs_are_waited_with(
+    words, size, min_frequency, ties
+):
+    """Rare pairs wait until the frequent ones are merged: for the memory's sake only."""
+    expected = learn_merges(words, size, min_frequency, ties=ties)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bpe_training, "MOST_CANDIDATES", 2)
+        assert learn_merges(words, size, min_frequency, ties=ties) == expected
+
+
+def test_a_merged_token_that_is_a_special_one_has_its_id():
+    tokens, merges = learn_merges({"abc": 2}, 300, 1, ["bc"])
+    assert merges == [("b", "c"), ("a", "bc")]
+    assert tokens == ["bc", *sorted(CHARACTERS), "abc"]
+
+
 def merges_of(words, n, **options):
     return learn_merges(words, 256 + n, 1, **options)[1]
 
@@ -91,6 +117,26 @@ def test_one_long_word_is_no_worse_than_many_short_ones():
     """A word of 2^16 equal letters merges in 16 rounds, of half as many visits each."""
     tokens, merges = learn_merges({"a" * 2**16: 1}, 300, 1)
     assert [len(left + right) for left, right in merges] == [2**k for k in range(1, 17)]
+
+
+@pytest.mark.parametrize("letters", ["ab", "abcdefghijklmnopqrstuvwxyz"])
+def test_a_long_word_of_random_letters(letters):
+    word = "".join(random.Random(0).choices(letters, k=3_000))
+    expected = counting_anew({word: 1}, 300, 2)
+    assert learn_merges({word: 1}, 300, 2) == expected
+    assert learn_merges({word: 5}, 300, 10) == expected
+
+
+def test_a_very_long_word_of_random_letters():
+    """Here every merge changes the counts of all other pairs, and every pair of tokens comes up."""
+    word = "".join(random.Random(0).choices("abcdefghijklmnopqrstuvwxyz", k=300_000))
+    tokens, merges = learn_merges({word: 1}, 3000, 2)
+    cut = BPE({token: id for id, token in enumerate(tokens)}, merges)[word]
+    counts = Counter(zip(cut, cut[1:], strict=False))
+    # What was merged was frequent; what is left is rarer than the last merge was.
+    last_merge = sum(tokens[id] == tokens[-1] for id in cut)
+    assert len(tokens) == 3000
+    assert 2 <= max(counts.values()) <= last_merge
 
 
 def test_a_vocabulary_without_room_for_the_bytes_is_refused():

@@ -1,5 +1,6 @@
 """Cleaning removes dirt, keeps what only looks like it, and takes linear time."""
 
+import re
 import unicodedata
 
 import pytest
@@ -176,3 +177,20 @@ def test_ten_megabytes_of_one_character(form):
 def test_only_texts_can_be_cleaned(wrong):
     with pytest.raises(TypeError, match="expected a text"):
         clean_text(wrong)
+
+
+@given(st.text(st.sampled_from("a \t\n\u00a0\u3000\r")), st.booleans())
+def test_white_space_equals_the_plain_way(text, keep_newlines):
+    """Run by run: a space, a newline or an empty line for each."""
+    words = re.split(r"(\s+)", text)
+    for i in range(1, len(words), 2):
+        newlines = words[i].count("\n") if keep_newlines else 0
+        words[i] = ("\n" * min(newlines, 2)) or " "
+    assert normalize_whitespace(text, keep_newlines) == "".join(words).strip()
+
+
+@given(st.lists(st.sampled_from(["WwW.a", "httpſ://", "HTTP://b", "www", "a.", ":", "/", " "])))
+def test_urls_are_looked_for_where_one_could_be(parts):
+    """The quick look before the search misses none."""
+    text = "".join(parts)
+    assert replace_urls(text, "<>") == replace_urls(text + " www.x", "<>").removesuffix(" <>")

@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from minillm.text import word_counts
+from minillm.text.processes import map_in_processes
 from minillm.text.word_counts import count_words
 
 TEXTS = [f"word{i % 7} and {'é' * (i % 3)} more" for i in range(1000)]
@@ -40,7 +41,7 @@ def test_texts_are_read_as_they_are_needed(small_chunks):
             yield text
 
     chunks = word_counts._chunks(texts())
-    counted = word_counts._count_in_processes(str.split, chunks, 2)
+    counted = map_in_processes(len, chunks, 2)
     next(counted)
     assert read < 6 * 550
     counted.close()
@@ -73,3 +74,20 @@ def test_a_progress_bar_is_shown(capsys):
     assert "counting words: 100%" in capsys.readouterr().err
     count_words(iter(TEXTS), str.split, 1, show_progress=True)
     assert "counting words: 1000 texts" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_above_the_limit_the_rarest_are_dropped(small_chunks, monkeypatch, processes):
+    """Memory is bounded, the frequent words stay, and the counts don't depend on the processes."""
+    monkeypatch.setattr(word_counts, "MOST_WORDS", 60)
+    texts = [f"often w{i % 10} rare{i}" for i in range(400)]
+    counts = count_words(texts, str.split, processes)
+    assert len(counts) <= 60
+    assert counts["often"] == 400
+    assert all(counts[f"w{i}"] == 40 for i in range(10))
+    assert counts == count_words(texts, str.split, 1)
+
+
+def test_below_the_limit_nothing_is_dropped(small_chunks, monkeypatch):
+    monkeypatch.setattr(word_counts, "MOST_WORDS", len(in_one_go(TEXTS)))
+    assert count_words(TEXTS, str.split, 1) == in_one_go(TEXTS)

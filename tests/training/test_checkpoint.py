@@ -9,6 +9,7 @@ import pytest
 from toy_run import make_model, make_trainer, write_trainer_json
 
 from minillm import nn
+from minillm.files import TEMPORARY_PREFIX
 from minillm.models import BertConfig, BertForPreTraining
 from minillm.optim import AdamW
 from minillm.training import (
@@ -212,12 +213,12 @@ def test_a_full_disk_leaves_the_checkpoints_before(device, tmp_path):
 
 
 def test_leftovers_of_a_kill_are_removed_at_the_next_start(device, run):
-    shutil.copytree(run / "checkpoint-000012", run / ".tmp-abcdef")
+    shutil.copytree(run / "checkpoint-000012", run / f"{TEMPORARY_PREFIX}abcdef")
     resume(run, device)
     assert not list(run.glob(".tmp-*"))
 
 
 def test_a_checkpoint_killed_between_the_two_renames_of_a_rewrite_comes_back(device, run):
-    (run / "checkpoint-000012").rename(run / ".tmp-old-checkpoint-000012")
+    (run / "checkpoint-000012").rename(run / f"{TEMPORARY_PREFIX}old-checkpoint-000012")
     resume(run, device)
     assert latest_checkpoint(run) == run / "checkpoint-000012"

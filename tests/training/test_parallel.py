@@ -81,9 +81,9 @@ def test_an_error_in_a_thread_reaches_the_caller(device):
     def compute(model, micro):
         raise ValueError(f"micro batch {micro}")
 
-    with MicroBatches(Tied().to(device), 2) as micro_batches:
+    with MicroBatches(Tied().to(device), compute, 2) as micro_batches:
         with pytest.raises(ValueError, match="micro batch 0"):
-            micro_batches.run(compute, 2)
+            micro_batches.run([(0,), (1,)])
 
 
 def test_every_thread_needs_a_micro_batch(device):

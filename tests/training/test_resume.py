@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,8 @@ import safetensors.numpy
 import toy_run
 from toy_run import interrupt_at, make_model, make_trainer, objective, write_trainer_json
 
+from minillm.data import encode_corpus, open_corpus
+from minillm.text import CharacterTokenizer
 from minillm.training import (
     TIMING_FIELDS,
     CheckpointError,
@@ -247,6 +250,72 @@ def test_another_run_is_not_resumed_and_the_difference_is_named(device, undistur
     assert final_state(folder) == state
 
 
+@pytest.mark.parametrize("given", [True, False], ids=["told", "known to the batches"])
+def test_a_corpus_that_changed_between_stop_and_resume(device, tmp_path, undisturbed, given):
+    """The texts are in a file, which is encoded again at each start, as in the lessons."""
+    tokenizer = CharacterTokenizer.train(["abc "])
+
+    def trainer(**changes):
+        corpus = open_corpus(tmp_path / "texts.txt")
+        encoded = encode_corpus(corpus, tokenizer, tmp_path / "cache", False, processes=1)
+
+        class Batches:
+            fingerprint = encoded.digest
+
+            def __call__(self, index):
+                return toy_run.batches(index)
+
+        fingerprint = encoded.digest if given else None
+        settings = {"device": device, "out": tmp_path / "run", "checkpoint_every": 4} | changes
+        return make_trainer(batches=Batches(), data_fingerprint=fingerprint, **settings)
+
+    (tmp_path / "texts.txt").write_text("a b c\n\nc b a\n")
+    with pytest.raises(PowerCut):
+        trainer(objective=fail_at(6)).run()
+    before = {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()}
+    (tmp_path / "texts.txt").write_text("a b c\n\nc b b\n")
+    with pytest.raises(CheckpointError) as caught:
+        trainer().run(resume=True)
+    for part in ("checkpoint-000004", "data_fingerprint is", "the texts, the tokenizer", "put the"):
+        assert part in str(caught.value)
+    after = {p: p.read_bytes() for p in (tmp_path / "run").rglob("*") if p.is_file()}
+    assert after == before
+    (tmp_path / "texts.txt").write_text("a b c\n\nc b a\n")  # put back
+    trainer().run(resume=True)
+    assert final_state(tmp_path / "run") == final_state(undisturbed[0])
+
+
+def test_a_corrupt_newest_checkpoint_costs_the_steps_since_the_one_before(
+    device, tmp_path, undisturbed
+):
+    """Of the metrics, too: the steps behind the older checkpoint are computed and written again."""
+    settings = {"device": device, "out": tmp_path, "checkpoint_every": 4}
+    with pytest.raises(PowerCut):
+        make_trainer(objective=fail_at(10), **settings).run()
+    newest = tmp_path / "checkpoint-000008" / "optimizer.safetensors"
+    data = bytearray(newest.read_bytes())
+    data[-3] ^= 4
+    newest.write_bytes(data)
+    assert len(read_metrics(tmp_path / "metrics.jsonl")) == 10
+    with pytest.warns(UserWarning, match="checkpoint-000008 is damaged: optimizer.* before it"):
+        with pytest.raises(PowerCut):
+            make_trainer(objective=fail_at(0), **settings).run(resume=True)
+    assert [r["step"] for r in read_metrics(tmp_path / "metrics.jsonl")] == [1, 2, 3, 4]
+    with pytest.warns(UserWarning, match="checkpoint-000008 is damaged"):
+        make_trainer(**settings).run(resume=True)
+    assert final_state(tmp_path) == final_state(undisturbed[0])
+
+
+def test_a_number_in_the_metrics_that_changed_is_told(device, tmp_path, undisturbed):
+    settings = {"device": device, "out": tmp_path, "checkpoint_every": 4}
+    with pytest.raises(PowerCut):
+        make_trainer(objective=fail_at(10), **settings).run()
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(path.read_text().replace('"sequences": 8', '"sequences": 9', 1))
+    with pytest.warns(UserWarning, match="metrics.jsonl isn't what was written up to step 8"):
+        make_trainer(**settings).run(resume=True)
+
+
 def test_a_run_with_a_constant_rate_may_be_made_longer(device, tmp_path):
     settings = {"device": device, "schedule": "constant", "validate": None}
     make_trainer(steps=10, out=tmp_path / "a", **settings).run()
@@ -281,7 +350,7 @@ def test_a_folder_with_a_run_is_not_overwritten(device, undisturbed):
 
 # ------------------------------------------------------------------------------------ kills
 
-# SIGKILLs a test run sends.  For the long proof: MINILLM_KILLS=20 pytest tests/training -k kill
+# SIGKILLs a test run sends.  For the long proof: MINILLM_KILLS=200 pytest -s tests/training -k kill
 KILLS = int(os.environ.get("MINILLM_KILLS", "4"))
 
 
@@ -293,7 +362,7 @@ def start(folder: Path, device: str, *options: str) -> subprocess.Popen:
 
 
 def finish(process: subprocess.Popen) -> tuple[int, str]:
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=600)
     return process.returncode, errors
 
 
@@ -307,32 +376,59 @@ def lines(folder: Path) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
+def temporary_files(folder: Path) -> set[Path]:
+    return set(folder.glob(".tmp-*"))
+
+
+def kill_in_a_checkpoint(process, folder: Path, rng) -> None:
+    dead = temporary_files(folder)
+    for _ in range(rng.randint(1, 4)):
+        wait_until(lambda: temporary_files(folder) <= dead, process)
+        wait_until(lambda: temporary_files(folder) - dead, process)
+    time.sleep(rng.random() ** 3 * 0.004)
+    process.kill()
+
+
 def test_killed_at_random_moments_and_while_checkpoints_are_written(device, tmp_path):
-    alone, killed = tmp_path / "alone", tmp_path / "killed"
-    steps = str(60 * KILLS)  # enough that even a fast machine isn't done before the last kill
+    """Half of the kills come at any time between a process's start and its end, the other half
+    while a checkpoint is written.  Each time the same command goes on, until the run is complete;
+    then the next run begins.
+    """
+    alone, steps = tmp_path / "alone", "60"
+    began = time.monotonic()
     assert finish(start(alone, device, "--steps", steps)) == (0, "")
+    duration = time.monotonic() - began
+    expected = final_state(alone)
     rng = random.Random(5)
-    kills = 0
-    while True:
-        process = start(killed, device, "--steps", steps, "--resume")
-        begun = lines(killed)
-        if kills < KILLS:
-            if kills % 2:  # while a checkpoint is being written
-                for _ in range(rng.randint(1, 4)):
-                    wait_until(lambda: not any(killed.glob(".tmp-*")), process)
-                    wait_until(lambda: any(killed.glob(".tmp-*")), process)
-            else:
-                wait_until(lambda: lines(killed) != begun, process)  # noqa: B023
-                time.sleep(rng.random() * 0.03)
-            process.kill()
-        code, errors = finish(process)
-        if code == 0:
-            break
-        assert code == -signal.SIGKILL, errors
-        kills += 1
-    assert kills == KILLS
-    assert final_state(killed) == final_state(alone)
-    assert not list(killed.glob(".tmp-*"))
+    kills = runs = without_a_step = in_a_checkpoint = 0
+    while kills < KILLS:
+        folder, complete = tmp_path / str(runs), False
+        runs += 1
+        while not complete:
+            begun, dead = lines(folder), temporary_files(folder)
+            process = start(folder, device, "--steps", steps, "--resume")
+            if kills < KILLS and kills % 2:
+                kill_in_a_checkpoint(process, folder, rng)
+            elif kills < KILLS:
+                time.sleep(rng.random() * duration)
+                process.kill()
+            code, errors = finish(process)
+            assert not errors
+            if lines(folder) > begun:  # it has made steps, so it has cleaned up before
+                assert not dead & temporary_files(folder)
+            complete = code == 0
+            if not complete:
+                assert code == -signal.SIGKILL
+                kills += 1
+                without_a_step += lines(folder) == begun
+                in_a_checkpoint += bool(temporary_files(folder) - dead)
+        assert final_state(folder) == expected
+        assert not temporary_files(folder)
+        shutil.rmtree(folder)
+    print(
+        f"{kills} kills in {runs} runs of {steps} steps: {without_a_step} before the process had "
+        f"made a step, {in_a_checkpoint} within a checkpoint"
+    )
 
 
 def test_a_terminated_program_says_how_to_go_on(device, tmp_path):

@@ -37,14 +37,17 @@ class Recurrent:
 
 
 STEPS = {
-    "bert-mini": Transformer(8192, 256, layers=4, heads=4, length=128, batch=32, dropout=0.1),
-    "bert-lesson": Transformer(4096, 128, layers=2, heads=4, length=64, batch=32),
     "gpt": Transformer(4096, 256, layers=4, heads=8, length=128, batch=32),
+    "gpt-characters": Transformer(65, 128, layers=4, heads=4, length=64, batch=12),
+    "bert-mini": Transformer(8192, 256, layers=4, heads=4, length=128, batch=32, dropout=0.1),
     "lstm": Recurrent(10_000, 128, layers=2, length=128, batch=32),
     # MiniLM under a classification head: fine-tuning.
     "minilm-128": Transformer(30522, 384, layers=6, heads=12, length=128, batch=32, dropout=0.1),
     "minilm-256": Transformer(30522, 384, layers=6, heads=12, length=256, batch=32, dropout=0.1),
 }
+RATE = 1e-3  # the learning rate
+# What both sides must compute alike before anything is timed: some steps on some rows of the batch.
+CHECKED_ROWS, CHECKED_STEPS = 4, 4
 
 
 def random(seed: str, *shape: int) -> np.ndarray:
@@ -90,21 +93,6 @@ def bert_batch(shape: Transformer) -> dict[str, np.ndarray]:
     }
 
 
-def bert_config(shape: Transformer) -> dict:
-    """The fields of a BERT's config, the same in both libraries."""
-    return {
-        "vocab_size": shape.vocab,
-        "hidden_size": shape.width,
-        "num_hidden_layers": shape.layers,
-        "num_attention_heads": shape.heads,
-        "intermediate_size": 4 * shape.width,
-        "max_position_embeddings": 512,
-        "hidden_dropout_prob": shape.dropout,
-        "attention_probs_dropout_prob": shape.dropout,
-        "id2label": {0: "negative", 1: "positive"},
-    }
-
-
 def classified_batch(shape: Transformer) -> dict[str, np.ndarray]:
     """Texts of up to `length` tokens, a quarter of it padding at most, and their labels."""
     batch = bert_batch(shape)
@@ -113,15 +101,36 @@ def classified_batch(shape: Transformer) -> dict[str, np.ndarray]:
 
 
 def gpt_batch(shape: Transformer) -> dict[str, np.ndarray]:
-    """A text, and the same text one token further on."""
-    text = random_ids("text", shape.vocab, shape.batch, shape.length + 1)
-    return {"ids": text[:, :-1].copy(), "targets": text[:, 1:].copy()}
+    """A text that predicts itself, each token from those before it."""
+    ids = random_ids("text", shape.vocab, shape.batch, shape.length)
+    return {"input_ids": ids, "labels": ids}
 
 
 def lstm_batch(shape: Recurrent) -> dict[str, np.ndarray]:
     """Texts and whether each is positive."""
     ids = random_ids("ids", shape.vocab, shape.batch, shape.length)
-    return {"ids": ids, "targets": (np.arange(shape.batch) % 2).astype(np.float32)}
+    return {"input_ids": ids, "labels": np.arange(shape.batch) % 2}
+
+
+def batch_of(case: str) -> dict[str, np.ndarray]:
+    """The batch of a step."""
+    shape = STEPS[case]
+    if isinstance(shape, Recurrent):
+        return lstm_batch(shape)
+    make = {"gpt": gpt_batch, "bert": bert_batch, "minilm": classified_batch}
+    return make[case.partition("-")[0]](shape)
+
+
+def named_results(results: list[tuple[float, float]]) -> dict[str, float]:
+    """What is compared of some steps' (loss, gradient norm): at the first, and the last loss."""
+    (loss, norm), (later, _) = results[0], results[-1]
+    return {"loss": loss, "gradient norm": norm, f"loss at step {len(results)}": later}
+
+
+def some_rows(batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """CHECKED_ROWS of the batch, from its beginning to its end: with little and much padding."""
+    rows = np.linspace(0, len(batch["input_ids"]) - 1, CHECKED_ROWS).astype(np.int64)
+    return {name: array[rows] for name, array in batch.items()}
 
 
 # ------------------------------------------------------------------------ the parts of a step

@@ -77,15 +77,15 @@ def rate_at(step: int) -> float:
 
 
 class Ours:
-    """minillm: two Python threads, half of a batch each."""
+    """minillm: two processes, half of a batch each."""
 
     def __init__(self, vocab_size: int, weights: str, seed: int):
         import minillm
         from minillm import functional as F
         from minillm import optim
         from minillm.models import GPTConfig, GPTForCausalLM
-        from minillm.training.parallel import MicroBatches
         from minillm.training.parameter_groups import parameter_groups
+        from minillm.training.processes import MicroBatchProcesses
 
         self.minillm, self.optim, self.cross_entropy = minillm, optim, F.cross_entropy
         minillm.manual_seed(seed)
@@ -104,22 +104,21 @@ class Ours:
         np.savez(weights, **self.model.state_dict())  # where the other side starts, too
         groups = parameter_groups(self.model, WEIGHT_DECAY)
         self.optimizer = optim.AdamW(groups, lr=HIGHEST_RATE, betas=BETAS)
-        self.micro_batches = MicroBatches(self.model, THREADS)
+        self.micro_batches = MicroBatchProcesses(self.model, self.compute, THREADS)
 
     def loss_of(self, model, inputs, targets):
         logits = model(inputs).logits  # (B, L, V)
         targets = self.minillm.tensor(targets.reshape(-1))
         return self.cross_entropy(logits.reshape(-1, logits.shape[-1]), targets)
 
+    def compute(self, model, inputs, targets) -> float:
+        loss = self.loss_of(model, inputs, targets) / THREADS
+        loss.backward()
+        return loss.item()
+
     def step(self, inputs, targets, rate: float) -> float:
-        inputs, targets = np.array_split(inputs, THREADS), np.array_split(targets, THREADS)
-
-        def compute(model, micro):
-            loss = self.loss_of(model, inputs[micro], targets[micro]) / THREADS
-            loss.backward()
-            return loss.item()
-
-        losses = self.micro_batches.run(compute, THREADS)
+        parts = np.array_split(inputs, THREADS), np.array_split(targets, THREADS)
+        losses = self.micro_batches.run(list(zip(*parts, strict=True)))
         self.optim.clip_grad_norm_(self.model.parameters(), CLIP)
         for group in self.optimizer.param_groups:
             group["lr"] = rate

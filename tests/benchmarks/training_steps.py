@@ -1,122 +1,129 @@
 """How long training steps and their parts take: minillm against PyTorch eager, on the CPU.
 
-    python tests/benchmarks/training_steps.py [--rounds N] [--only NAME ...] [--quick]
+    python tests/benchmarks/training_steps.py [--only NAME ...] [--sides SIDE ...] [--rounds N]
+                                              [--json FILE] [--pool FILE ...] [--quick]
 
-Each side of a case is a process of its own (in one process the libraries' threads would fight),
-and the processes take turns: while one runs, the others wait on a pipe.  So a slow moment of the
-machine meets all of them, and the ratio of the medians is worth more than any single time.
+README.md in this folder says what the rows are and how they are measured.
 """
 
 import argparse
-import contextlib
 import importlib.util
 import json
 import os
 import platform
 import statistics
-import subprocess
-import sys
-import time
 from pathlib import Path
 
+import flops
 import shapes
-from worker import THREADS
+from turns import KEPT, PAUSE, TOLERANCE, measure
+from worker import PRODUCT
 
-HERE = Path(__file__).resolve().parent
-PAUSE = 0.05  # seconds between turns: after a product OpenBLAS's threads spin for 0.025
-TOLERANCE = 1e-3  # relative, between the sides' losses and norms
+__all__ = ["PAUSE", "TOLERANCE", "processor"]  # decoding.py measures in the same way
 
-CASES = [*shapes.STEPS, *shapes.PARTS, shapes.ADAMW]
-
-
-class Worker:
-    """A process that runs one side of one case on request."""
-
-    def __init__(self, side: str, case: str):
-        self.side, self.case = side, case
-        # OpenBLAS shall choose its kernel for this processor, as it does for a user.
-        environment = {
-            name: value
-            for name, value in os.environ.items()
-            if name not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
-        }
-        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-            environment[name] = str(THREADS)
-        environment["PYTHONPATH"] = os.pathsep.join(  # measure this checkout
-            [str(HERE.parents[1]), *filter(None, [environment.get("PYTHONPATH")])]
-        )
-        self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "worker.py"), side, case],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
-        self.library = self._answer()
-
-    def ask(self, request: str):
-        print(request, file=self.process.stdin, flush=True)
-        answer = self._answer()
-        time.sleep(PAUSE)
-        return answer
-
-    def _answer(self):
-        line = self.process.stdout.readline()
-        if not line:  # the worker has printed its traceback
-            raise SystemExit(f"{self.case}: the process for {self.side!r} stopped")
-        return json.loads(line)
-
-    def __enter__(self) -> "Worker":
-        return self
-
-    def __exit__(self, *exception) -> None:
-        self.process.stdin.close()  # no more requests: the worker ends
-        self.process.wait()
+PARTS = [*shapes.PARTS, shapes.ADAMW]
+GROUPS = {  # short names for --only
+    "a": ["gpt"],
+    "b": ["gpt-characters"],
+    "c": ["bert-mini"],
+    "d": ["lstm"],
+    "e": ["minilm-128", "minilm-256"],
+    "steps": list(shapes.STEPS),
+    "parts": PARTS,
+}
+NAMES = {
+    "torch": "PyTorch",
+    "torch-malloc": "PyTorch, memory kept",
+    "published": "transformers",
+    "ours-1": "minillm, one process",
+    "ours-2": "minillm, two processes",
+    "ours-threads": "minillm, two threads",
+}
+OURS = "ours-1", "ours-2", "ours-threads"
+USUAL = ["torch", "torch-malloc", "ours-1", "ours-2"]
+SIDES_OF_PART = "torch", "torch-malloc", "ours-1"
 
 
-def measure(case: str, rounds: int, turn: float) -> tuple[dict, dict, dict]:
-    """{side: median seconds}, {side: bytes}, {side: library} of one case."""
-    sides = ("torch", "blas", "threads") if case in shapes.STEPS else ("torch", "blas")
-    with contextlib.ExitStack() as stack:
-        workers = [stack.enter_context(Worker(side, case)) for side in sides]
-        if case != "dropout":  # its result is random
-            compare(case, {worker.side: worker.ask("check") for worker in workers})
-        counts = [worker.ask(f"warm {turn}") for worker in workers]
-        times: dict[str, list[float]] = {side: [] for side in sides}
-        for number in range(rounds):
-            turns = list(zip(workers, counts, strict=True))
-            for worker, count in turns if number % 2 == 0 else reversed(turns):
-                times[worker.side].append(worker.ask(f"time {count}"))
-        memory = {worker.side: worker.ask("memory") for worker in workers}
-        libraries = {worker.side: worker.library for worker in workers}
-    return {side: statistics.median(t) for side, t in times.items()}, memory, libraries
+def describe(case: str) -> str:
+    shape = shapes.STEPS[case]
+    heads = "" if isinstance(shape, shapes.Recurrent) else f" ({shape.heads} heads)"
+    return (
+        f"{case}: vocabulary {shape.vocab:,}, {shape.layers} layers of {shape.width}{heads}, "
+        f"length {shape.length}, batch {shape.batch}"
+    )
 
 
-def compare(case: str, results: dict[str, dict[str, float]]) -> None:
-    """Stop unless all sides computed the same: a ratio of different things means nothing."""
-    expected = results["torch"]
-    for side, found in results.items():
-        for name, value in expected.items():
-            if not abs(found[name] - value) <= TOLERANCE * abs(value):
-                raise SystemExit(f"{case}: {name} is {value} in PyTorch, {found[name]} in {side!r}")
+def step_lines(case: str, result: dict) -> list[str]:
+    """The table of a step: a line for each side, the better of ours marked."""
+    shape = shapes.STEPS[case]
+    tokens, operations = shape.batch * shape.length, flops.of_step(case)
+    medians = {side: statistics.median(s) for side, s in result["seconds"].items()}
+    peak = 2 * PRODUCT**3 / medians.pop("sgemm")  # operations a second
+    best = min((side for side in OURS if side in medians), key=medians.get, default=None)
+    lines = [
+        f"\n{describe(case)}; {tokens:,} tokens, {operations / 1e9:.1f} GFLOP; "
+        f"sgemm {peak / 1e9:.0f} GFLOP/s",
+        f"{'':22} {'ms':>8} {'of rounds':>15} {'tokens/s':>9} {'of sgemm':>8} {'MB':>6} "
+        f"{'step MB':>8} {'ratio':>6} {'kept':>6}",
+    ]
+    for side, median in medians.items():
+        rounds, memory = result["seconds"][side], result["memory"][side]
+        cells = [
+            f"{NAMES[side] + (' *' if side == best else ''):<22}",
+            f"{1e3 * median:8.1f}",
+            f"{f'{1e3 * min(rounds):.1f}-{1e3 * max(rounds):.1f}':>15}",
+            f"{tokens / median:9,.0f}",
+            f"{operations / median / peak:8.0%}",
+            f"{megabytes(memory['process']):>6}",
+            f"{megabytes(memory['step']):>8}",
+            *(ratio(median, medians.get(peer)) for peer in ("torch", "torch-malloc")),
+        ]
+        lines.append(" ".join(cells))
+    return lines
 
 
-def row(case: str, times: dict, memory: dict) -> str:
-    cells = [f"{case:<17}", f"{1e3 * times['torch']:9.2f}"]
-    for side in ("blas", "threads"):
-        if side in times:
-            cells += [f"{1e3 * times[side]:9.2f}", f"{times[side] / times['torch']:6.2f}"]
-        else:
-            cells += [f"{'':9}", f"{'':6}"]
+def ratio(median: float, peer: float | None) -> str:
+    return f"{'-' if peer is None else f'{median / peer:.2f}':>6}"
+
+
+def megabytes(size: int | None) -> str:
+    return "-" if size is None else f"{size / 2**20:.0f}"
+
+
+PARTS_HEADER = f"\n{'':18} {'PyTorch ms':>10} {'kept':>8} {'minillm':>8} {'ratio':>6} {'kept':>6}"
+
+
+def part_line(case: str, result: dict) -> str:
+    torch, kept, ours = (statistics.median(result["seconds"][side]) for side in SIDES_OF_PART)
+    return (
+        f"{case:<18} {1e3 * torch:10.2f} {1e3 * kept:8.2f} {1e3 * ours:8.2f} "
+        f"{ours / torch:6.2f} {ours / kept:6.2f}"
+    )
+
+
+def report(case: str, result: dict, header: bool) -> None:
+    """Print a row; header: it is the first of the parts."""
     if case in shapes.STEPS:
-        megabytes = [memory[side] for side in ("torch", "blas", "threads")]
-        cells += [f"{'-' if m is None else round(m / 2**20):>6}" for m in megabytes]
-    return " ".join(cells).rstrip()
+        print("\n".join(step_lines(case, result)), flush=True)
+    else:
+        print((PARTS_HEADER + "\n" if header else "") + part_line(case, result), flush=True)
 
 
-HEADER = """
-                    PyTorch       ours, BLAS   ours, 2 halves   peak memory in MB:
-                         ms        ms  ratio        ms  ratio PyTorch  BLAS halves"""
+def pooled(files: list[str]) -> dict[str, dict]:
+    """{case: result} of several runs: the rounds of all, the largest memory of any."""
+    together: dict[str, dict] = {}
+    for file in files:
+        for case, result in json.loads(Path(file).read_text())["results"].items():
+            if case not in together:
+                together[case] = result
+                continue
+            known = together[case]
+            for side, rounds in result["seconds"].items():
+                known["seconds"].setdefault(side, []).extend(rounds)
+                sizes = known["memory"].setdefault(side, result["memory"][side])
+                for name, size in result["memory"][side].items():
+                    sizes[name] = max(filter(None, (sizes[name], size)), default=None)
+    return together
 
 
 def processor() -> str:
@@ -128,24 +135,75 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
+def chosen(words: list[str], parser: argparse.ArgumentParser) -> list[str]:
+    """The cases that --only names, each once, in our order."""
+    wanted = []
+    for word in ",".join(words).split(","):
+        if word and word not in GROUPS and word not in shapes.STEPS and word not in PARTS:
+            names = ", ".join([*GROUPS, *shapes.STEPS, *PARTS])
+            parser.error(f"--only {word}: expected some of {names}")
+        wanted += GROUPS.get(word, [word])
+    return [case for case in [*shapes.STEPS, *PARTS] if case in wanted]
+
+
+def sides_of(case: str, wanted: list[str]) -> list[str]:
+    """The sides of a case that are measured; with a step, what the machine can do at best."""
+    if case in PARTS:
+        return list(SIDES_OF_PART)
+    if not case.startswith("minilm"):  # the only cases that transformers has, too
+        wanted = [side for side in wanted if side != "published"]
+    return ["sgemm", *(side for side in NAMES if side in wanted)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=9, help="turns of each side (default 9)")
-    parser.add_argument("--only", nargs="+", metavar="NAME", choices=CASES, default=CASES)
+    parser.add_argument("--rounds", type=int, default=7, help="turns of each side (default 7)")
+    parser.add_argument(
+        "--only", nargs="+", metavar="NAME", default=["steps"], help="rows: a,c or gpt bert-mini"
+    )
+    parser.add_argument("--json", metavar="FILE", help="write all rounds to FILE, too")
+    parser.add_argument(
+        "--pool", nargs="+", metavar="FILE", help="measure nothing: the rounds in these files"
+    )
+    parser.add_argument(
+        "--sides",
+        nargs="+",
+        metavar="SIDE",
+        choices=list(NAMES),
+        default=USUAL,
+        help=f"of the steps (default: {' '.join(USUAL)}); further: ours-threads, published",
+    )
     parser.add_argument("--quick", action="store_true", help="2 short rounds: does it work?")
     options = parser.parse_args()
     if options.rounds < 1:
         parser.error(f"--rounds {options.rounds}: expected 1 or more")
+    cases = chosen(options.only, parser)
+    if options.pool:
+        results = pooled(options.pool)
+        cases = [case for case in [*shapes.STEPS, *PARTS] if case in results]
+    first_part = next((case for case in cases if case in PARTS), None)
+    if options.pool:
+        for case in cases:
+            report(case, results[case], case == first_part)
+        return
     if importlib.util.find_spec("torch") is None:
         raise SystemExit("PyTorch, the peer, is not installed: pip install 'minillm[interop]'")
     rounds, turn = (2, 0.05) if options.quick else (options.rounds, 1.0)
-    print(f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}")
-    for number, case in enumerate(name for name in CASES if name in options.only):
-        times, memory, libraries = measure(case, rounds, turn)
-        if number == 0:
-            print(f"{libraries['blas']}; {libraries['torch']}; {rounds} rounds, medians")
-            print(HEADER)
-        print(row(case, times, memory), flush=True)
+    machine = f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    print(machine)
+    results = {}
+    for case in cases:
+        sides = sides_of(case, options.sides)
+        result = measure(case, sides, rounds, turn)
+        if not results:
+            libraries = "; ".join(sorted(set(result["libraries"].values())))
+            print(f"{libraries}; medians of {rounds} rounds")
+            print(f"'kept': with MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_ of {KEPT:,}")
+        report(case, result, case == first_part)
+        results[case] = result
+        if options.json:
+            text = json.dumps({"machine": machine, "results": results}, indent=1)
+            Path(options.json).write_text(text + "\n")
 
 
 if __name__ == "__main__":

@@ -1,134 +1,142 @@
-"""Our side: each case as a user of minillm would write it."""
+"""Our side: each case with the library's own models, as a user would run it."""
 
 import math
 
 import numpy as np
 import shapes
+from memory import give_back
 from shapes import STEPS
 
 import minillm
 from minillm import functional as F
 from minillm import nn, optim
-from minillm.models import BertConfig, BertForPreTraining, BertForSequenceClassification
-from minillm.models.pretrained import from_hugging_face, to_hugging_face
+from minillm.models import (
+    BertConfig,
+    BertForPreTraining,
+    BertForSequenceClassification,
+    GPTConfig,
+    GPTForCausalLM,
+)
+from minillm.models.lstm_classifier import LSTMConfig, LSTMForSequenceClassification
 from minillm.training.parallel import MicroBatches
+from minillm.training.processes import MicroBatchProcesses
+
+CLASSES = {0: "negative", 1: "positive"}
 
 
-class GPT(nn.Module):
-    """Tokens and positions, pre-norm layers that look back only, a head tied to the tokens."""
-
-    def __init__(self, shape: shapes.Transformer):
-        super().__init__()
-        self.token = nn.Embedding(shape.vocab, shape.width)
-        self.position = nn.Embedding(shape.length, shape.width)
-        self.layers = nn.ModuleList(
-            nn.TransformerEncoderLayer(
-                *(shape.width, shape.heads, 4 * shape.width, shape.dropout),
-                activation="gelu",
-                batch_first=True,
-                norm_first=True,
-            )
-            for _ in range(shape.layers)
+def gpt(shape: shapes.Transformer) -> nn.Module:
+    return GPTForCausalLM(
+        GPTConfig(
+            vocab_size=shape.vocab,
+            n_positions=shape.length,
+            n_embd=shape.width,
+            n_layer=shape.layers,
+            n_head=shape.heads,
+            resid_pdrop=shape.dropout,
+            embd_pdrop=shape.dropout,
+            attn_pdrop=shape.dropout,
         )
-        self.norm = nn.LayerNorm(shape.width)
-
-    def forward(self, ids, targets):
-        x = self.token(ids) + self.position.weight
-        for layer in self.layers:
-            x = layer(x, is_causal=True)
-        logits = F.linear(self.norm(x), self.token.weight)  # (B, L, V)
-        return F.cross_entropy(logits.reshape(-1, logits.shape[-1]), targets.reshape(-1))
+    )
 
 
-class Classifier(nn.Module):
-    """Embedding, LSTM, and one logit from its last state."""
+def bert_config(shape: shapes.Transformer) -> BertConfig:
+    return BertConfig(
+        vocab_size=shape.vocab,
+        hidden_size=shape.width,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        intermediate_size=4 * shape.width,
+        hidden_dropout_prob=shape.dropout,
+        attention_probs_dropout_prob=shape.dropout,
+        id2label=CLASSES,
+    )
 
-    def __init__(self, shape: shapes.Recurrent):
-        super().__init__()
-        self.embedding = nn.Embedding(shape.vocab, shape.width)
-        self.lstm = nn.LSTM(shape.width, shape.width, shape.layers, batch_first=True)
-        self.linear = nn.Linear(shape.width, 1)
 
-    def forward(self, ids, targets):
-        _, (h, _) = self.lstm(self.embedding(ids))
-        return F.binary_cross_entropy_with_logits(self.linear(h[-1]).reshape(-1), targets)
-
-
-class BERT(BertForPreTraining):
-    """The library's own, its loss only."""
-
-    def __init__(self, shape: shapes.Transformer):
-        super().__init__(
-            BertConfig(
-                vocab_size=shape.vocab,
-                hidden_size=shape.width,
-                num_hidden_layers=shape.layers,
-                num_attention_heads=shape.heads,
-                intermediate_size=4 * shape.width,
-                max_position_embeddings=shape.length,
-                hidden_dropout_prob=shape.dropout,
-                attention_probs_dropout_prob=shape.dropout,
-            )
+def lstm(shape: shapes.Recurrent) -> nn.Module:
+    return LSTMForSequenceClassification(
+        LSTMConfig(
+            vocab_size=shape.vocab,
+            id2label=CLASSES,
+            embedding_size=shape.width,
+            hidden_size=shape.width,
+            num_layers=shape.layers,
+            use_mask=False,  # the texts are all of one length
         )
-
-    def forward(self, **batch):
-        return super().forward(**batch).loss
+    )
 
 
-class BERTClassifier(BertForSequenceClassification):
-    """The library's own, its loss only."""
+def model_of(case: str) -> nn.Module:
+    """The model of a step, with the weights that both sides start from."""
+    shape = STEPS[case]
+    if isinstance(shape, shapes.Recurrent):
+        model = lstm(shape)
+    elif case.startswith("gpt"):
+        model = gpt(shape)
+    elif case.startswith("bert"):
+        model = BertForPreTraining(bert_config(shape))
+    else:
+        model = BertForSequenceClassification(bert_config(shape))
+    return load(model)
 
-    def __init__(self, shape: shapes.Transformer):
-        super().__init__(BertConfig(**shapes.bert_config(shape)))
 
-    def forward(self, **batch):
-        return super().forward(**batch).loss
-
-    def starting_weights(self) -> dict:
-        """Those of the peer, which has other names (and three projections where we have one)."""
-        table = self.hugging_face_names(self.config)
-        sizes = {n: a.shape for n, a in to_hugging_face(self.state_dict(), table).items()}
-        return from_hugging_face(shapes.weights(sizes), table)
+def load(model: nn.Module) -> nn.Module:
+    model.load_state_dict(shapes.weights({n: p.shape for n, p in model.state_dict().items()}))
+    return model
 
 
 class Step:
-    """One training step: forward, backward, clipping, update.
+    """One training step: forward, backward, clipping, update; as `Trainer.train_step` does it.
 
-    threads: 1 leaves both cores to BLAS; 2 gives half of the batch to each of two Python threads.
+    By default both cores are left to BLAS; processes=2 or threads=2 gives half of the batch to each
+    of two processes or threads.
     """
 
-    def __init__(self, model: nn.Module, batch: dict, optimizer, threads: int = 1):
-        self.model = model
-        if isinstance(model, BERTClassifier):
-            model.load_state_dict(model.starting_weights())
+    def __init__(self, model: nn.Module, batch: dict, optimizer, processes=1, threads=1):
+        self.model, self.batch, self.parts = model, batch, max(processes, threads)
+        self.optimizer = optimizer(model.parameters(), lr=shapes.RATE)
+        if processes == 1:
+            self.micro_batches = MicroBatches(model, self.compute, threads)
         else:
-            sizes = {n: p.shape for n, p in model.state_dict().items()}
-            model.load_state_dict(shapes.weights(sizes))
-        self.optimizer = optimizer(model.parameters(), lr=1e-4)
-        self.micro_batches = MicroBatches(model, threads)
-        cuts = [np.array_split(array, threads) for array in batch.values()]
-        self.parts = [dict(zip(batch, part, strict=True)) for part in zip(*cuts, strict=True)]
+            self.micro_batches = MicroBatchProcesses(model, self.compute, processes)
+        self.steps = 0
 
-    def gradient(self) -> list:
-        def compute(model, micro):
-            batch = {name: minillm.tensor(array) for name, array in self.parts[micro].items()}
-            loss = model(**batch) / len(self.parts)
-            loss.backward()
-            return loss.detach()
+    def gradient(self, batch: dict) -> float:
+        """Fill the gradients; the loss."""
+        cuts = [np.array_split(array, self.parts) for array in batch.values()]
+        parts = [dict(zip(batch, part, strict=True)) for part in zip(*cuts, strict=True)]
+        jobs = [(self.steps, micro, len(parts), part) for micro, part in enumerate(parts)]
+        return sum(self.micro_batches.run(jobs))
 
-        return self.micro_batches.run(compute, len(self.parts))
+    @staticmethod
+    def compute(model, step: int, micro: int, divisor: int, part: dict | None) -> float:
+        if part is None:
+            give_back()
+            return 0.0
+        minillm.manual_seed([0, step, micro])
+        loss = model(**{n: minillm.tensor(a) for n, a in part.items()}).loss / divisor
+        loss.backward()
+        return loss.item()
+
+    def run(self, batch: dict | None = None) -> tuple[float, float]:
+        """The loss and the gradient's norm."""
+        loss = self.gradient(self.batch if batch is None else batch)
+        norm = optim.clip_grad_norm_(self.model.parameters(), 1.0).item()
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise ArithmeticError(f"loss {loss}, gradient norm {norm}")
+        self.optimizer.step()
+        self.steps += 1
+        return loss, norm
 
     def check(self) -> dict:
-        self.model.eval()
-        loss = sum(part.item() for part in self.gradient())
-        norm = optim.clip_grad_norm_(self.model.parameters(), math.inf).item()
+        self.model.eval()  # no dropout, which is random
+        results = [self.run(shapes.some_rows(self.batch)) for _ in range(shapes.CHECKED_STEPS)]
         self.model.train()
-        return {"loss": loss, "gradient norm": norm}
+        return shapes.named_results(results)
 
-    def run(self) -> None:
-        self.gradient()
-        optim.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimizer.step()
+    def forget(self) -> None:
+        """Free what a step leaves behind but weights and moments, in all processes."""
+        self.model.zero_grad()
+        self.micro_batches.run([(0, micro, self.parts, None) for micro in range(self.parts)])
 
 
 class Part:
@@ -157,10 +165,9 @@ class Update:
 
     def __init__(self, model: nn.Module):
         self.parameters = list(model.parameters())
-        model.load_state_dict(shapes.weights({n: p.shape for n, p in model.state_dict().items()}))
         for parameter in self.parameters:
             parameter.grad = parameter.data.copy()
-        self.optimizer = optim.AdamW(self.parameters, lr=1e-4)
+        self.optimizer = optim.AdamW(self.parameters, lr=shapes.RATE)
 
     def run(self) -> None:
         self.optimizer.step()
@@ -186,18 +193,12 @@ FUNCTIONS = {
 }
 
 
-def make(case: str, threads: int = 1):
+def make(case: str, processes: int = 1, threads: int = 1):
     """The case called `case`: an object with `run()` and `check()`."""
     minillm.manual_seed(0)
-    if case.startswith("bert"):
-        return Step(BERT(STEPS[case]), shapes.bert_batch(STEPS[case]), optim.AdamW, threads)
-    if case.startswith("minilm"):
-        model = BERTClassifier(STEPS[case])
-        return Step(model, shapes.classified_batch(STEPS[case]), optim.AdamW, threads)
-    if case == "gpt":
-        return Step(GPT(STEPS[case]), shapes.gpt_batch(STEPS[case]), optim.AdamW, threads)
-    if case == "lstm":
-        return Step(Classifier(STEPS[case]), shapes.lstm_batch(STEPS[case]), optim.Adam, threads)
+    if case in STEPS:
+        optimizer = optim.Adam if case == "lstm" else optim.AdamW
+        return Step(model_of(case), shapes.batch_of(case), optimizer, processes, threads)
     if case == shapes.ADAMW:
-        return Update(BERT(STEPS["bert-mini"]))
+        return Update(model_of("bert-mini"))
     return Part(FUNCTIONS[case], shapes.part_arguments(case))

@@ -1,4 +1,4 @@
-"""The peer: each case in PyTorch's own eager code, with our parameter names."""
+"""The peer: each case in PyTorch's own eager code."""
 
 import math
 
@@ -8,157 +8,38 @@ import torch
 from shapes import STEPS
 from torch import nn
 from torch.nn import functional as F
-
-
-class GPT(nn.Module):
-    """Tokens and positions, pre-norm layers that look back only, a head tied to the tokens."""
-
-    def __init__(self, shape: shapes.Transformer):
-        super().__init__()
-        self.token = nn.Embedding(shape.vocab, shape.width)
-        self.position = nn.Embedding(shape.length, shape.width)
-        self.layers = nn.ModuleList(
-            nn.TransformerEncoderLayer(
-                *(shape.width, shape.heads, 4 * shape.width, shape.dropout),
-                activation="gelu",
-                batch_first=True,
-                norm_first=True,
-            )
-            for _ in range(shape.layers)
-        )
-        self.norm = nn.LayerNorm(shape.width)
-        # PyTorch wants the mask besides is_causal, but then doesn't look at it.
-        self.mask = nn.Transformer.generate_square_subsequent_mask(shape.length)
-
-    def forward(self, ids, targets):
-        x = self.token(ids) + self.position.weight
-        for layer in self.layers:
-            x = layer(x, src_mask=self.mask, is_causal=True)
-        logits = F.linear(self.norm(x), self.token.weight)  # (B, L, V)
-        return F.cross_entropy(logits.reshape(-1, logits.shape[-1]), targets.reshape(-1))
-
-
-class Classifier(nn.Module):
-    """Embedding, LSTM, and one logit from its last state."""
-
-    def __init__(self, shape: shapes.Recurrent):
-        super().__init__()
-        self.embedding = nn.Embedding(shape.vocab, shape.width)
-        self.lstm = nn.LSTM(shape.width, shape.width, shape.layers, batch_first=True)
-        self.linear = nn.Linear(shape.width, 1)
-
-    def forward(self, ids, targets):
-        _, (h, _) = self.lstm(self.embedding(ids))
-        return F.binary_cross_entropy_with_logits(self.linear(h[-1]).reshape(-1), targets)
-
-
-class BertEmbeddings(nn.Module):
-    def __init__(self, shape: shapes.Transformer):
-        super().__init__()
-        self.word = nn.Embedding(shape.vocab, shape.width, padding_idx=0)
-        self.position = nn.Embedding(shape.length, shape.width)
-        self.token_type = nn.Embedding(2, shape.width)
-        self.norm = nn.LayerNorm(shape.width, eps=1e-12)
-        self.dropout = nn.Dropout(shape.dropout)
-
-    def forward(self, ids, types):
-        x = self.word(ids) + self.position.weight[: ids.shape[1]] + self.token_type(types)
-        return self.dropout(self.norm(x))
-
-
-class BertLayer(nn.Module):
-    def __init__(self, shape: shapes.Transformer):
-        super().__init__()
-        width = shape.width
-        self.attention = nn.MultiheadAttention(
-            width, shape.heads, dropout=shape.dropout, batch_first=True
-        )
-        self.attention_norm = nn.LayerNorm(width, eps=1e-12)
-        self.intermediate = nn.Linear(width, 4 * width)
-        self.output = nn.Linear(4 * width, width)
-        self.output_norm = nn.LayerNorm(width, eps=1e-12)
-        self.dropout = nn.Dropout(shape.dropout)
-
-    def forward(self, x, padding):
-        attended, _ = self.attention(x, x, x, key_padding_mask=padding, need_weights=False)
-        x = self.attention_norm(x + self.dropout(attended))
-        inner = F.gelu(self.intermediate(x))
-        return self.output_norm(x + self.dropout(self.output(inner)))
-
-
-class BertEncoder(nn.Module):
-    def __init__(self, shape: shapes.Transformer):
-        super().__init__()
-        self.embeddings = BertEmbeddings(shape)
-        self.layers = nn.ModuleList(BertLayer(shape) for _ in range(shape.layers))
-        self.pooler = nn.Linear(shape.width, shape.width)
-
-    def forward(self, ids, types, mask):
-        x = self.embeddings(ids, types)
-        for layer in self.layers:
-            x = layer(x, mask == 0)
-        return x, torch.tanh(self.pooler(x[:, 0]))
-
-
-class BERT(nn.Module):
-    """BERT with its pretraining heads; like ours, it decodes the masked positions only."""
-
-    def __init__(self, shape: shapes.Transformer):
-        super().__init__()
-        self.bert = BertEncoder(shape)
-        self.transform = nn.Linear(shape.width, shape.width)
-        self.transform_norm = nn.LayerNorm(shape.width, eps=1e-12)
-        self.decoder_bias = nn.Parameter(torch.zeros(shape.vocab))
-        self.seq_relationship = nn.Linear(shape.width, 2)
-
-    def forward(self, input_ids, token_type_ids, attention_mask, labels, next_sentence_label):
-        x, pooled = self.bert(input_ids, token_type_ids, attention_mask)
-        masked = labels != shapes.IGNORED
-        hidden = self.transform_norm(F.gelu(self.transform(x[masked])))  # (masked, H)
-        logits = F.linear(hidden, self.bert.embeddings.word.weight, self.decoder_bias)
-        following = F.cross_entropy(self.seq_relationship(pooled), next_sentence_label)
-        return F.cross_entropy(logits, labels[masked]) + following
-
-
-class BERTClassifier(nn.Module):
-    """That of the transformers library."""
-
-    def __init__(self, shape: shapes.Transformer):
-        super().__init__()
-        import transformers
-
-        config = transformers.BertConfig(**shapes.bert_config(shape))
-        self.model = transformers.BertForSequenceClassification(config)
-
-    def forward(self, **batch):
-        return self.model(**batch).loss
+from torch_models import BERT, GPT, LSTM, BERTClassifier, Published
 
 
 class Step:
     """One training step: forward, backward, clipping, update."""
 
     def __init__(self, model: nn.Module, batch: dict, optimizer):
-        self.model = load(model)
-        self.batch = batch
-        self.optimizer = optimizer(model.parameters(), lr=1e-4)
+        self.model, self.batch = model, batch
+        self.optimizer = optimizer(model.parameters(), lr=shapes.RATE)
 
-    def gradient(self):
+    def run(self, batch: dict | None = None) -> tuple[float, float]:
+        """The loss and the gradient's norm."""
+        batch = self.batch if batch is None else batch
         self.optimizer.zero_grad()
-        loss = self.model(**{name: torch.tensor(array) for name, array in self.batch.items()})
+        loss = self.model(**{name: torch.from_numpy(array) for name, array in batch.items()})
         loss.backward()
-        return loss
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        loss, norm = loss.item(), norm.item()
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise ArithmeticError(f"loss {loss}, gradient norm {norm}")
+        self.optimizer.step()
+        return loss, norm
 
     def check(self) -> dict:
-        self.model.eval()
-        loss = self.gradient().item()
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), math.inf).item()
+        self.model.eval()  # no dropout, which is random
+        results = [self.run(shapes.some_rows(self.batch)) for _ in range(shapes.CHECKED_STEPS)]
         self.model.train()
-        return {"loss": loss, "gradient norm": norm}
+        return shapes.named_results(results)
 
-    def run(self) -> None:
-        self.gradient()
-        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimizer.step()
+    def forget(self) -> None:
+        """Free what a step leaves behind but weights and moments."""
+        self.optimizer.zero_grad()
 
 
 class Part:
@@ -186,10 +67,10 @@ class Update:
     """One AdamW step over all parameters of a model."""
 
     def __init__(self, model: nn.Module):
-        self.parameters = list(load(model).parameters())
+        self.parameters = list(model.parameters())
         for parameter in self.parameters:
             parameter.grad = parameter.detach().clone()
-        self.optimizer = torch.optim.AdamW(self.parameters, lr=1e-4)
+        self.optimizer = torch.optim.AdamW(self.parameters, lr=shapes.RATE)
 
     def run(self) -> None:
         self.optimizer.step()
@@ -199,13 +80,12 @@ class Update:
         return {"weights": math.sqrt(sum((p.detach() ** 2).sum().item() for p in self.parameters))}
 
 
-def load(model: nn.Module) -> nn.Module:
-    """The model with the weights that our side starts from."""
-    if isinstance(model, BERTClassifier):
-        load(model.model)
-        return model
+def model_of(case: str) -> nn.Module:
+    """The model of a step, with the weights that both sides start from."""
+    kinds = {"gpt": GPT, "bert": BERT, "minilm": BERTClassifier, "lstm": LSTM}
+    model = kinds[case.partition("-")[0]](STEPS[case])
     values = shapes.weights({n: tuple(p.shape) for n, p in model.state_dict().items()})
-    model.load_state_dict({name: torch.tensor(value) for name, value in values.items()})
+    model.load_state_dict({name: torch.from_numpy(value) for name, value in values.items()})
     return model
 
 
@@ -225,18 +105,13 @@ FUNCTIONS = {
 }
 
 
-def make(case: str):
+def make(case: str, published: bool = False):
     """The case called `case`: an object with `run()` and `check()`."""
     torch.manual_seed(0)
-    if case.startswith("bert"):
-        return Step(BERT(STEPS[case]), shapes.bert_batch(STEPS[case]), torch.optim.AdamW)
-    if case.startswith("minilm"):
-        model = BERTClassifier(STEPS[case])
-        return Step(model, shapes.classified_batch(STEPS[case]), torch.optim.AdamW)
-    if case == "gpt":
-        return Step(GPT(STEPS[case]), shapes.gpt_batch(STEPS[case]), torch.optim.AdamW)
-    if case == "lstm":
-        return Step(Classifier(STEPS[case]), shapes.lstm_batch(STEPS[case]), torch.optim.Adam)
+    if case in STEPS:
+        model = Published(STEPS[case]) if published else model_of(case)
+        optimizer = torch.optim.Adam if case == "lstm" else torch.optim.AdamW
+        return Step(model, shapes.batch_of(case), optimizer)
     if case == shapes.ADAMW:
-        return Update(BERT(STEPS["bert-mini"]))
+        return Update(model_of("bert-mini"))
     return Part(FUNCTIONS[case], shapes.part_arguments(case))

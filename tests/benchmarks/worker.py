@@ -1,30 +1,35 @@
 """One side of one case, in a process of its own: waits on a pipe, runs when it is its turn.
 
-    python worker.py SIDE CASE          SIDE: blas, threads (both are minillm) or torch
+    python worker.py SIDE CASE          SIDE and CASE: see training_steps.py
 
 Each line on standard input is a request, answered by one line of JSON:
     check           -> numbers that must be equal on all sides
     warm SECONDS    -> runs that long, unmeasured; then how many repetitions fill a turn of that
                        length
     time COUNT      -> seconds that one of COUNT repetitions took
-    memory          -> bytes, the largest at any time, beyond what the imports took
+    memory          -> bytes, see memory.py
 """
 
 import json
 import sys
 import time
-from pathlib import Path
+
+import numpy as np
+from memory import Memory
 
 THREADS = 2  # for each side
+PRODUCT = 4096  # rows and columns of the matrices whose product shows what the machine can do
 
 
-def largest_memory() -> int | None:
-    """The largest resident size of this process so far (Linux; None elsewhere)."""
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return None
-    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
-    return 1024 * int(line.split()[1])
+class Product:
+    """C = A B in float32: the speed that a step's matrix products could have at best."""
+
+    def __init__(self):
+        self.A, self.B = np.random.default_rng(0).random((2, PRODUCT, PRODUCT), np.float32)
+        self.C = np.empty_like(self.A)
+
+    def run(self) -> None:
+        np.matmul(self.A, self.B, out=self.C)
 
 
 def seconds_of(run, count: int) -> float:
@@ -35,19 +40,15 @@ def seconds_of(run, count: int) -> float:
 
 
 def make(side: str, case: str):
-    """The case and what runs it, in words."""
-    import numpy
-    from threadpoolctl import threadpool_info
-
-    if side == "torch":
+    """The case, and what runs it, in words."""
+    if side in ("torch", "torch-malloc", "published"):
         import torch
         import with_torch
 
         torch.set_num_threads(THREADS)
         library = f"PyTorch {torch.__version__}, {torch.get_num_threads()} threads"
-        before = largest_memory()
-        return with_torch.make(case), library, before
-    import with_minillm
+        return with_torch.make(case, published=side == "published"), library
+    from threadpoolctl import threadpool_info
 
     blas = ", ".join(
         f"{pool['internal_api']} {pool['version']} {pool.get('architecture', '')} "
@@ -55,28 +56,37 @@ def make(side: str, case: str):
         for pool in threadpool_info()
         if pool["user_api"] == "blas"
     )
-    before = largest_memory()
-    made = with_minillm.make(case, THREADS if side == "threads" else 1)
-    return made, f"NumPy {numpy.__version__}, {blas}", before
+    library = f"NumPy {np.__version__}, {blas}"
+    if side == "sgemm":
+        return Product(), library
+    import with_minillm
+
+    ways = {"ours-2": {"processes": 2}, "ours-threads": {"threads": 2}}
+    return with_minillm.make(case, **ways.get(side, {})), library
 
 
 def main(side: str, case: str) -> None:
-    made, library, before = make(side, case)
+    made, library = make(side, case)
+    memory = Memory()
     print(json.dumps(library), flush=True)
     for request in sys.stdin:
         action, _, number = request.strip().partition(" ")
         if action == "check":
             answer = {name: float(value) for name, value in made.check().items()}
         elif action == "warm":
+            if hasattr(made, "forget"):
+                made.forget()
+            memory.hold()
             deadline, single = time.perf_counter() + float(number), None
             while single is None or time.perf_counter() < deadline:
                 single = seconds_of(made.run, 1)
             answer = max(1, round(float(number) / single))
         elif action == "time":
-            made.run()  # the other process had the caches
+            if int(number) > 3:  # else it matters little that another process had the caches
+                made.run()
             answer = seconds_of(made.run, int(number))
         else:
-            answer = None if before is None else largest_memory() - before
+            answer = memory.report()
         print(json.dumps(answer), flush=True)
 
 

@@ -134,9 +134,12 @@ table(
     ("the bytes of '电影 café', read as", "text"),
 )
 try:
-    text = received.decode("utf-8")
+    text = received.decode("utf-8", options.errors)
 except UnicodeDecodeError as error:
-    raise ValueError(f"{options.page} isn't UTF-8 ({error}): save it as UTF-8 first") from None
+    raise ValueError(
+        f"{options.page} isn't UTF-8 ({error}): save it as UTF-8 first, or read U+FFFD for such "
+        "bytes with --replace-invalid"
+    ) from None
 
 # %% [markdown]
 # ## 2. Cleaning, step by step

@@ -40,12 +40,13 @@ from minillm.data import (
 )
 from minillm.evaluation import causal_measures, evaluate_causal
 from minillm.evaluation.causal_pictures import plot_causal
+from minillm.files import atomic_write
 from minillm.generation import generate
 from minillm.lessons import arguments, pictures, positive, say, table
 from minillm.models import GPTConfig, GPTForCausalLM
 from minillm.models.kneser_ney import KneserNey
 from minillm.text import BPETokenizer, CharacterTokenizer, clean_text, open_tokenizer
-from minillm.training import Trainer, checkpoints, read_metrics
+from minillm.training import Trainer, at_the_same_time, checkpoints, read_metrics
 
 END_OF_TEXT = "<|endoftext|>"
 
@@ -57,6 +58,12 @@ def add_options(parser):
     )
     parser.add_argument("--steps", type=positive, help="training steps")
     parser.add_argument("--batch-size", type=positive, help="windows a step, an even number")
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "float16"),
+        default="float32",
+        help="float16: mixed precision, a third less memory; faster on a GPU, slower on a CPU",
+    )
     parser.add_argument("--resume", action="store_true", help="go on where a run was stopped")
 
 
@@ -96,7 +103,7 @@ if options.steps:
     recipe["steps"] = options.steps
     recipe["warmup_steps"] = min(recipe["warmup_steps"], options.steps // 10)
 if options.batch_size:
-    if options.batch_size % 2:  # two threads
+    if options.batch_size % 2:  # two processes
         raise ValueError(f"--batch-size {options.batch_size}: it must be an even number")
     recipe["batch_size"] = options.batch_size
 
@@ -112,7 +119,10 @@ if checkpoints(options.out) and not options.resume:
         f"{options.out} holds the checkpoints of a run: go on with it by --resume, or choose "
         "another folder with --out"
     )
-corpus = open_corpus(options.data) if options.data else embedded_reviews()
+if options.data:
+    corpus = open_corpus(options.data, errors=options.errors)
+else:
+    corpus = embedded_reviews()
 if recipe["documents"]:
     corpus = corpus.first(recipe["documents"])
 training_texts, held_out_texts = split_documents(corpus, held_out=0.1)
@@ -171,7 +181,7 @@ print("   ", " ".join(tokenizer.encode(sample).tokens))
 # %%
 batches = CausalBatches(
     training_corpus,
-    batch_size=recipe["batch_size"] // 2,  # half a batch for each of two threads
+    batch_size=recipe["batch_size"] // 2,  # half a batch for each of two processes
     length=recipe["length"],
     seed=options.seed,
     end_of_text=end,
@@ -205,15 +215,20 @@ table(
 test = TokenRow(held_out_corpus, end)[: recipe["test_tokens"]]
 test_bytes = len(tokenizer.decode(test).encode())
 validation = test[: recipe["validation_tokens"]]
-counted = batches.row[: recipe["counted_tokens"]]
-say(
-    f"Counting n-grams in {len(counted):,} tokens; measuring on {len(test):,} held-out ones "
-    f"({test_bytes / len(test):.2f} bytes each)."
-)
-baselines = {}
-for order, name in ((1, "unigram"), (2, "Kneser-Ney bigram"), (3, "Kneser-Ney trigram")):
-    log_p = KneserNey(counted, V, order).log_probabilities(test)[1:]
-    baselines[name] = causal_measures(-log_p.sum(), len(log_p), test_bytes)
+baselines_file = options.out / "baselines.json"
+if options.resume and baselines_file.is_file():
+    baselines = json.loads(baselines_file.read_text())
+else:
+    counted = batches.row[: recipe["counted_tokens"]]
+    say(
+        f"Counting n-grams in {len(counted):,} tokens; measuring on {len(test):,} held-out ones "
+        f"({test_bytes / len(test):.2f} bytes each)."
+    )
+    baselines = {}
+    for order, name in ((1, "unigram"), (2, "Kneser-Ney bigram"), (3, "Kneser-Ney trigram")):
+        log_p = KneserNey(counted, V, order).log_probabilities(test)[1:]
+        baselines[name] = causal_measures(-log_p.sum(), len(log_p), test_bytes)
+    atomic_write(baselines_file, json.dumps(baselines, indent=2) + "\n")
 HEADER = ("held-out documents", "perplexity", "bits per byte")
 
 
@@ -308,8 +323,8 @@ trainer = Trainer(
     betas=(0.9, 0.95),
     seed=options.seed,
     data_fingerprint=batches.fingerprint,
-    accumulate=2,  # two half batches ...
-    threads=1 if options.device == "cuda" else 2,  # ... at the same time, on two cores
+    **at_the_same_time(2, options.device),  # two half batches, on two cores
+    precision=options.precision,
     device=options.device,
     out=options.out,
     validate=validate,

@@ -36,6 +36,7 @@ import minillm
 from minillm.data import LabelledBatches, stratified_sample
 from minillm.evaluation import accuracy_over_draws, classification_report
 from minillm.evaluation.classification_pictures import plot_learning_curves
+from minillm.files import atomic_write
 from minillm.lessons import (
     arguments,
     labelled_data,
@@ -55,7 +56,12 @@ from minillm.models import (
 )
 from minillm.models.packaged import packaged_minilm
 from minillm.text import WordPieceTokenizer, clean_text
-from minillm.training import Trainer, classification_objective, layerwise_groups
+from minillm.training import (
+    Trainer,
+    at_the_same_time,
+    classification_objective,
+    layerwise_groups,
+)
 
 STARTS = ("scratch", "lesson05", "pretrained")
 
@@ -268,7 +274,7 @@ def fine_tune(start, examples, draw):
         data.labels,
         batch_size=recipe["batch_size"],
         seed=draw,
-        parts=2,  # each batch in two halves, for two threads
+        parts=2,  # each batch in two halves, for two processes
         **classifier.padding,
     )
     epochs = of_kind.epochs.get(examples) or of_kind.epochs.get(None)
@@ -282,8 +288,7 @@ def fine_tune(start, examples, draw):
         learning_rate=of_kind.learning_rate,
         warmup_steps=steps // 10,
         parameter_groups=lambda model: layerwise_groups(model, 0.01, of_kind.layer_decay),
-        accumulate=2,
-        threads=1 if options.device == "cuda" else 2,
+        **at_the_same_time(2, options.device),
         seed=options.seed + draw,
         device=options.device,
         out=options.out / start / "run" if whole else None,
@@ -327,9 +332,8 @@ for examples in recipe["examples"]:
             )
             if examples is None or examples == max(n or len(training) for n in recipe["examples"]):
                 classifier.save_pretrained(options.out / start / "model")
-            with open(results_file, "a") as file:
-                file.write(json.dumps(record) + "\n")
             records.append(record)
+            atomic_write(results_file, "".join(json.dumps(r) + "\n" for r in records))
 
 # %% [markdown]
 # ## 4. What are labels worth?

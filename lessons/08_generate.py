@@ -55,7 +55,7 @@ from minillm.generation import KeyValueCache, generate, sampling, score, stream
 from minillm.lessons import arguments, pictures, say, table
 from minillm.models import GPTConfig, GPTForCausalLM, LlamaForCausalLM
 from minillm.text import BPETokenizer, clean_text, open_tokenizer
-from minillm.training import Trainer
+from minillm.training import Trainer, at_the_same_time
 
 END_OF_TEXT = "<|endoftext|>"
 
@@ -198,7 +198,7 @@ if model is not None:
 def open_texts():
     """The user's texts, or the film reviews; without their package the texts of Python's help."""
     if options.data:
-        return open_corpus(options.data)
+        return open_corpus(options.data, errors=options.errors)
     try:
         return embedded_reviews()
     except ModuleNotFoundError as error:
@@ -359,7 +359,7 @@ def shown(text):
 
 if model is None:
     encoded = encode_corpus(training_texts, tokenizer, cache_folder, whole_documents=True)
-    batches = CausalBatches(  # half a batch for each of two threads
+    batches = CausalBatches(  # half a batch for each of two processes
         encoded, recipe["batch_size"] // 2, context, options.seed, end_of_text=end
     )
     minillm.manual_seed(options.seed)
@@ -397,8 +397,7 @@ if model is None:
         weight_decay=0.1,
         betas=(0.9, 0.95),
         seed=options.seed,
-        accumulate=2,  # two half batches ...
-        threads=1 if options.device == "cuda" else 2,  # ... at the same time, on two cores
+        **at_the_same_time(2, options.device),  # two half batches, on two cores
         device=options.device,
         validate=lambda model: {"loss": evaluate_causal(model, few, stride=context - 1)["loss"]},
         validate_every=max(recipe["steps"] // 10, 1),

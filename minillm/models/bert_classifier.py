@@ -40,7 +40,7 @@ class BertForSequenceClassification(PretrainedModel):
         dropout = config.classifier_dropout
         self.bert = BertModel(config)
         self.dropout = nn.Dropout(config.hidden_dropout_prob if dropout is None else dropout)
-        self.classifier = nn.Linear(config.hidden_size, len(config.id2label))
+        self.classifier = nn.Linear(config.hidden_size, len(config.id2label or {}))
         initialise(self.classifier, config)
 
     def forward(

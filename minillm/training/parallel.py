@@ -66,6 +66,7 @@ class MicroBatches:
             working = self.replicas[: len(now)]
             for replica in working:
                 replica.train(self.model.training)
+                replica.zero_grad()  # of what a failed run may have left
             results += run_all(lambda replica, job: self.compute(replica, *job), working, now)
             for replica in working:  # in the order of the micro batches, whoever was first
                 add_gradients(self.model.parameters(), [p.grad for p in replica.parameters()])

@@ -86,6 +86,20 @@ def test_an_error_in_a_thread_reaches_the_caller(device):
             micro_batches.run([(0,), (1,)])
 
 
+def test_what_a_failed_run_computed_is_not_in_the_next(device):
+    def compute(model, fails):
+        model.weight.sum().backward()  # adds 1
+        if fails:
+            raise ValueError("after the gradient")
+
+    model = nn.Linear(2, 2).to(device)
+    with MicroBatches(model, compute) as micro_batches:
+        with pytest.raises(ValueError, match="after the gradient"):
+            micro_batches.run([(True,)])
+        micro_batches.run([(False,)])
+    assert (model.weight.grad == 1).all()
+
+
 def test_every_thread_needs_a_micro_batch(device):
     with pytest.raises(ValueError, match="threads=2: every thread needs a micro batch"):
         Trainer(Tied(), None, None, steps=1, learning_rate=1, threads=2, device=device)

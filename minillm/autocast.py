@@ -15,7 +15,7 @@ The casts are functions on the tape like all others: gradients are float16 where
 and float32 again when they reach a parameter.  Gradients are small, and below 6e-8 there is only
 0: training.GradScaler lifts them.
 
-Within a function float16 is for what is kept; see `product` in backend.py for how products of
+Within a function float16 is for what is kept; see `product` in backend for how products of
 float16 are summed, and `fuse` for chains of elementwise operations.
 
 bfloat16 (8 significant bits, float32's range, so no scaling is needed) is not offered: NumPy

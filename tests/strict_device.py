@@ -94,7 +94,7 @@ def _waits(kind: str) -> None:
         waits.append(Wait(kind, name, place.f_code.co_name, place.f_lineno))
 
 
-_PACKAGE = Path(backend.__file__).parent
+_PACKAGE = Path(backend.__file__).parents[1]
 
 
 class StrictArray:

@@ -19,7 +19,7 @@ PAUSE = 0.05  # seconds between turns: after a product OpenBLAS's threads spin f
 TOLERANCE = 1e-3  # relative, between the sides' losses and norms
 
 # glibc's malloc gives large buffers back to the system at once, and their pages fault again at the
-# next step.  Above these thresholds (bytes) it keeps them, as minillm/backend.py asks it to.
+# next step.  Above these thresholds (bytes) it keeps them, as minillm/backend/memory.py makes it.
 KEPT = 2**30
 MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(KEPT), "MALLOC_TRIM_THRESHOLD_": str(KEPT)}
 

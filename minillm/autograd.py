@@ -268,19 +268,7 @@ def differentiable(function):
             args = _to_positional(signature, args, kwargs)
         if mode.autocast is not None:
             args = mode.autocast(name, args)
-        sources, arrays, recorded = [], [], False
-        for argument in args:
-            source = None
-            if isinstance(argument, Tensor):
-                source = _source(argument)
-                recorded = recorded or source is not None
-                argument = argument.data
-            elif type(argument) in (list, tuple) and any(isinstance(a, Tensor) for a in argument):
-                source = [_source(a) if isinstance(a, Tensor) else None for a in argument]
-                recorded = recorded or any(s is not None for s in source)
-                argument = type(argument)(a.data if isinstance(a, Tensor) else a for a in argument)
-            sources.append(source)
-            arrays.append(argument)
+        arrays = [_array_of(argument) for argument in args]
         if profiler.active is None:
             y, backward = function(*arrays)
         else:
@@ -290,17 +278,36 @@ def differentiable(function):
         if mode.anomaly and y.dtype.kind == "f" and not bool(device_of(y).xp.isfinite(y).all()):
             raise FloatingPointError(f"{name} returned a value that is not finite")
         result = Tensor(y)
-        if recorded and mode.grad_enabled and y.dtype.kind == "f":
-            result.requires_grad = True
-            result._node = Node(backward, sources, name)
+        if mode.grad_enabled and y.dtype.kind == "f":
+            sources = [_source_of(argument) for argument in args]
+            if any(map(_is_wanted, sources)):
+                result.requires_grad = True
+                result._node = Node(backward, sources, name)
         return result
 
     return call
 
 
-def _source(tensor: Tensor):
-    """Who receives the gradient of `tensor`: the node that made it, the leaf itself, or nobody."""
-    return (tensor._node or tensor) if tensor.requires_grad else None
+def _array_of(argument):
+    """An argument as the function gets it: the arrays of Tensors, everything else as it is."""
+    if isinstance(argument, Tensor):
+        return argument.data
+    if type(argument) in (list, tuple):
+        return type(argument)(a.data if isinstance(a, Tensor) else a for a in argument)
+    return argument
+
+
+def _source_of(argument):
+    """Who receives the argument's gradient: the node that made it, the leaf itself, or nobody."""
+    if isinstance(argument, Tensor):
+        return (argument._node or argument) if argument.requires_grad else None
+    if type(argument) in (list, tuple) and any(isinstance(a, Tensor) for a in argument):
+        return [_source_of(a) for a in argument]
+    return None
+
+
+def _is_wanted(source) -> bool:
+    return source is not None and (not isinstance(source, list) or any(map(_is_wanted, source)))
 
 
 def _to_positional(signature, args, kwargs):

@@ -19,7 +19,7 @@ the new nodes in the order in which it would have visited the old ones.
 
 import contextlib
 
-from minillm.autograd import Node, Tensor, _source
+from minillm.autograd import Node, Tensor, _source_of
 from minillm.backend import device_of, random_state, set_random_state
 from minillm.grad_mode import mode
 
@@ -55,7 +55,7 @@ def checkpoint(function, *args, **kwargs):
                 f"checkpoint: {_name(function)} returned {', '.join(seen)} at first, but "
                 f"{', '.join(map(_describe, again))} when it was run again in the backward pass"
             )
-        sources.extend(_source(again[k]) for k in arrived)
+        sources.extend(_source_of(again[k]) for k in arrived)
         return tuple(dy[...] for dy in arrived.values())  # views: somebody else may own these
 
     # The block is older than its outputs, so it is visited when all their gradients are there;

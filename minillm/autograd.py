@@ -89,6 +89,8 @@ class Tensor:
         return self.data.shape[0]
 
     def __iter__(self):
+        if self.ndim > 1 and not self.requires_grad:  # nothing to record: views are enough
+            return (Tensor(self.data[i]) for i in range(len(self)))
         return (self[i] for i in range(len(self)))
 
     def __bool__(self):
@@ -268,7 +270,7 @@ def differentiable(function):
             args = _to_positional(signature, args, kwargs)
         if mode.autocast is not None:
             args = mode.autocast(name, args)
-        arrays = [_array_of(argument) for argument in args]
+        arrays = [a.data if isinstance(a, Tensor) else _arrays_in(a) for a in args]
         if profiler.active is None:
             y, backward = function(*arrays)
         else:
@@ -288,11 +290,9 @@ def differentiable(function):
     return call
 
 
-def _array_of(argument):
-    """An argument as the function gets it: the arrays of Tensors, everything else as it is."""
-    if isinstance(argument, Tensor):
-        return argument.data
-    if type(argument) in (list, tuple):
+def _arrays_in(argument):
+    """An argument that is no Tensor, as the function gets it: a sequence of Tensors as arrays."""
+    if type(argument) in (list, tuple) and any(isinstance(a, Tensor) for a in argument):
         return type(argument)(a.data if isinstance(a, Tensor) else a for a in argument)
     return argument
 

@@ -90,6 +90,8 @@ def gelu(x, approximate="none"):
     Phi(x) ~ (1 + tanh(u)) / 2 with u = sqrt(2/pi) (x + 0.044715 x^3).
     The derivative is computed with the value, from the same intermediates, and kept.
     """
+    if approximate == "tanh" and not is_grad_enabled():
+        return _gelu_tanh_alone(x), None
     if approximate == "tanh":
         y, dydx = _gelu_tanh(x)
     elif approximate != "none":
@@ -145,19 +147,25 @@ def _gelu_float32(xp, x):
     return x * Phi, bell
 
 
+def _tanh_u(xp, x, square):
+    """tanh(u), u = c x (1 + k x^2), c = sqrt(2/pi) and k = 0.044715; square = x^2."""
+    c, k = math.sqrt(2 / math.pi), 0.044715
+    t = (c * k) * square
+    t += c
+    t *= x  # u
+    return xp.tanh(t)
+
+
 @fuse
 def _gelu_tanh(xp, x):
     """GELU's tanh form and its derivative.
 
-    With u = c x (1 + k x^2), c = sqrt(2/pi) and k = 0.044715: Phi = (1 + tanh u) / 2, and the
-    derivative is Phi + x (1 - tanh(u)^2) / 2 du/dx, du/dx = c + 3 c k x^2.
+    Phi = (1 + tanh u) / 2, and the derivative is Phi + x (1 - tanh(u)^2) / 2 du/dx with
+    du/dx = c + 3 c k x^2 (c and k as above).
     """
     c, k = math.sqrt(2 / math.pi), 0.044715
     square = x * x
-    t = (c * k) * square
-    t += c
-    t *= x  # u
-    t = xp.tanh(t)
+    t = _tanh_u(xp, x, square)
     square *= 1.5 * c * k
     square += 0.5 * c  # 1/2 du/dx
     dydx = t * t
@@ -168,6 +176,15 @@ def _gelu_tanh(xp, x):
     t += 0.5  # Phi
     dydx += t
     return x * t, dydx
+
+
+@fuse
+def _gelu_tanh_alone(xp, x):
+    """GELU's tanh form without the derivative, for when nothing is recorded."""
+    t = _tanh_u(xp, x, x * x)
+    t *= 0.5
+    t += 0.5  # Phi
+    return x * t
 
 
 @differentiable

@@ -47,7 +47,6 @@ def linear(x, weight, bias=None):
         )
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"linear: bias {bias.shape}, expected ({weight.shape[0]},)")
-    xp = array_module(x)
     rows = x.reshape(-1, x.shape[-1])  # (N, in)
     y = product(rows, weight.T)  # (N, out)
     if bias is not None:
@@ -60,6 +59,7 @@ def linear(x, weight, bias=None):
         if bias is None:
             return dx, dweight
         # A product with ones sums over rows several times faster than sum(axis=0).
-        return dx, dweight, product(xp.ones(len(dy), dy.dtype), dy)
+        ones = array_module(dy).ones(len(dy), dy.dtype)
+        return dx, dweight, product(ones, dy)
 
-    return y.reshape(*x.shape[:-1], weight.shape[0]), backward
+    return y.reshape(x.shape[:-1] + y.shape[1:]), backward

@@ -52,13 +52,14 @@ class Endings:
 
     def __init__(self, end_ids: tuple[int, ...], stops: tuple[str, ...], tokenizer, rows: int):
         self.end_ids, self.stops, self.tokenizer = end_ids, stops, tokenizer
+        self._end_ids = np.array(end_ids, np.int64)
         self._texts = [GrowingText(tokenizer) for _ in range(rows)] if stops else []
         self._tails = [""] * rows  # the end of each text: long enough to meet a stop string in it
         self._longest = max(map(len, stops), default=0)
 
     def reached(self, tokens: np.ndarray) -> np.ndarray:
         """Add a token to each row (B,); whether each row is finished now."""
-        ended = np.isin(tokens, self.end_ids)
+        ended = (tokens[:, None] == self._end_ids).any(axis=1)
         for row, text in enumerate(self._texts):
             tail = self._tails[row] + text.push(int(tokens[row]))
             ended[row] |= any(stop in tail for stop in self.stops)

@@ -104,20 +104,20 @@ def attend(q, k, v, view: View, layer: int, dropout: float):
     """q (B, h, L, D), k and v (B, g, L, D), g a divisor of h -> (B, L, h D) and the weights or
     None.  The new keys and values join the remembered ones, if there is a cache.
     """
-    mask = view.mask
+    B, h, L, D = q.shape
+    mask, grouped = view.mask, h != k.shape[1]
     if view.cache is not None:
         k, v = map(Tensor, view.cache.update(layer, k.data, v.data))
         if mask is not None and mask.shape[-1] > k.shape[-2]:
             mask = mask[..., -k.shape[-2] :]  # a cache with a window forgets the oldest
     weights = None
     if view.visible:
-        k, v = (_for_each_query_head(x, q.shape[1]) for x in (k, v))
+        k, v = (_for_each_query_head(x, h) for x in (k, v))
         y, weights = attend_visibly(q, k, v, mask, dropout, view.is_causal)
     else:
-        y = F.scaled_dot_product_attention(
-            q, k, v, mask, dropout, view.is_causal, None, q.shape[1] != k.shape[1]
-        )
-    B, h, L, D = y.shape
+        y = F.scaled_dot_product_attention(q, k, v, mask, dropout, view.is_causal, None, grouped)
+    if view.cache is not None:  # nothing is recorded: the array's own methods will do
+        return Tensor(y.data.swapaxes(1, 2).reshape(B, L, h * D)), weights
     return F.transpose(y, 1, 2).reshape(B, L, h * D), weights
 
 

@@ -8,6 +8,7 @@ x = x + attention(norm(x)), x = x + mlp(norm(x)).
 
 from minillm import functional as F
 from minillm import nn
+from minillm.autograd import Tensor
 from minillm.models.bert_config import ACTIVATIONS
 from minillm.models.causal import (
     CausalLMOutput,
@@ -43,11 +44,18 @@ class GPTAttention(nn.Module):
             y = F.multi_head_attention(qkv, self.num_heads, view.mask, dropout, view.is_causal)
             weights = None
         else:
-            B, L, E = x.shape
-            heads = qkv.reshape(B, L, 3, self.num_heads, E // self.num_heads)
-            q, k, v = heads.permute(2, 0, 3, 1, 4)  # (B, h, L, D) each
+            q, k, v = self._split(qkv, recorded=view.cache is None)
             y, weights = attend(q, k, v, view, layer, dropout)
         return self.dropout(self.output(y)), weights
+
+    def _split(self, qkv, recorded: bool):
+        """(B, L, 3E) -> q, k, v (B, h, L, D) each."""
+        B, L, threeE = qkv.shape
+        shape = B, L, 3, self.num_heads, threeE // 3 // self.num_heads
+        if recorded:
+            return qkv.reshape(shape).permute(2, 0, 3, 1, 4)
+        q, k, v = qkv.data.reshape(shape).transpose(2, 0, 3, 1, 4)
+        return Tensor(q), Tensor(k), Tensor(v)
 
 
 class GPTMLP(nn.Module):

@@ -14,7 +14,6 @@ can tell what is dead from what is being written at this moment, and removes it.
 """
 
 import contextlib
-import errno
 import os
 import secrets
 import shutil
@@ -24,10 +23,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-try:
-    import fcntl
-except ImportError:  # not POSIX: no locks there
-    fcntl = None  # type: ignore[assignment]
+from minillm.disk import (
+    cannot_write,
+    lock_file,
+    os_error,
+    reason_of,
+    sync_folder_of,
+    sync_tree,
+    unlock_file,
+)
 
 TEMPORARY_PREFIX = ".tmp-minillm-"
 _OLD = TEMPORARY_PREFIX + "old-"  # a folder on its way out, see atomic_directory
@@ -76,7 +80,7 @@ def atomic_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    _sync_folder_of(path)
+    sync_folder_of(path)
 
 
 # ------------------------------------------------------------------------------- one folder
@@ -99,12 +103,12 @@ def atomic_directory(path: str | os.PathLike) -> Iterator[Path]:
     remove_leftovers(path.parent)
     with _temporary(path, is_folder=True) as temporary:
         yield temporary
-        _sync_tree(temporary)
+        sync_tree(temporary)
         if path.exists():
             _replace_folder(temporary, path)
         else:
             os.rename(temporary, path)
-    _sync_folder_of(path)
+    sync_folder_of(path)
 
 
 def _replace_folder(new: Path, path: Path) -> None:
@@ -115,7 +119,7 @@ def _replace_folder(new: Path, path: Path) -> None:
     """
     aside = path.with_name(_OLD + path.name)
     shutil.rmtree(aside, ignore_errors=True)
-    lock = _lock(path)
+    lock = lock_file(path)
     try:
         os.rename(path, aside)
         try:
@@ -125,7 +129,7 @@ def _replace_folder(new: Path, path: Path) -> None:
             raise
         shutil.rmtree(aside, ignore_errors=True)
     finally:
-        _unlock(lock)
+        unlock_file(lock)
 
 
 def recover_directory(path: str | os.PathLike) -> None:
@@ -162,10 +166,10 @@ def atomic_files(folder: str | os.PathLike) -> Iterator[Path]:
         for name in os.listdir(temporary):
             if (folder / name).is_dir():
                 raise IsADirectoryError(f"can't write {folder / name}: it is a folder")
-        _sync_tree(temporary)
+        sync_tree(temporary)
         complete_files(folder)  # another process may have saved here meanwhile
         os.rename(temporary, folder / _READY)
-    _sync_folder_of(folder / _READY)
+    sync_folder_of(folder / _READY)
     complete_files(folder)
 
 
@@ -185,12 +189,12 @@ def complete_files(folder: str | os.PathLike) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.rmdir(ready)
     except OSError as error:
-        raise _os_error(
+        raise os_error(
             error,
             f"{folder} was saved, but some of its new files are still in {ready} and can't be "
-            f"moved into place ({_reason(error)}): what opens the folder next will do it",
+            f"moved into place ({reason_of(error)}): what opens the folder next will do it",
         ) from error
-    _sync_folder_of(ready)
+    sync_folder_of(ready)
 
 
 # --------------------------------------------------------------------------------- leftovers
@@ -215,7 +219,7 @@ def remove_leftovers(folder: str | os.PathLike) -> None:
 
 
 def _remove_leftover(leftover: Path) -> None:
-    lock = _lock(leftover, wait=False)
+    lock = lock_file(leftover, wait=False)
     try:
         if lock is None:
             if time.time() - _last_touched(leftover) < _DEAD_SECONDS:
@@ -229,7 +233,7 @@ def _remove_leftover(leftover: Path) -> None:
         else:
             leftover.unlink(missing_ok=True)
     finally:
-        _unlock(lock)
+        unlock_file(lock)
 
 
 def _last_touched(path: Path) -> float:
@@ -253,7 +257,7 @@ def _temporary(path: Path, is_folder: bool, inside: bool = False) -> Iterator[Pa
             raise cannot_write(path, error) from error
         raise
     finally:
-        _unlock(lock)
+        unlock_file(lock)
 
 
 def _new_temporary(place: Path, is_folder: bool) -> tuple[Path, int | None]:
@@ -266,10 +270,10 @@ def _new_temporary(place: Path, is_folder: bool) -> tuple[Path, int | None]:
             os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         # Somebody's remove_leftovers may be faster than the lock: then once more.
         with contextlib.suppress(FileNotFoundError):
-            lock = _lock(temporary)
+            lock = lock_file(temporary)
             if temporary.exists():
                 return temporary, lock
-            _unlock(lock)
+            unlock_file(lock)
 
 
 def _remove(path: Path) -> None:
@@ -280,85 +284,9 @@ def _remove(path: Path) -> None:
             path.unlink()
 
 
-# ------------------------------------------------------------------------------- what went wrong
-
-
-def cannot_write(
-    path: str | os.PathLike, error: OSError, then: str = "what was there before is kept"
-) -> OSError:
-    """An error of the same kind as `error`, with the path and the reason in words."""
-    return _os_error(error, f"{path} can't be written ({_reason(error)}); {then}")
-
-
-def _os_error(error: OSError, message: str) -> OSError:
-    return type(error)(message) if error.errno is None else OSError(error.errno, message)
-
-
-def _reason(error: OSError) -> str:
-    return str(error) if error.errno is None else os.strerror(error.errno)
-
-
 def _is_about(error: OSError, path: Path) -> bool:
     """Whether the error came from writing `path`, not from what the block did besides."""
     if error.filename is None:  # write() and fsync() don't say which file they failed on
         return error.errno is not None
     name = os.fspath(error.filename)
     return name == str(path) or TEMPORARY_PREFIX in str(name)
-
-
-# --------------------------------------------------------------------------- locks and fsync
-
-
-def _lock(path: Path, wait: bool = True) -> int | None:
-    """Lock a file or folder; returns the handle that holds the lock, None where there are none.
-
-    Raises BlockingIOError if another one holds it and `wait` is False.
-    """
-    if fcntl is None:
-        return None
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        os.close(handle)
-        raise
-    except OSError:  # some network file systems have no locks
-        os.close(handle)
-        return None
-    return handle
-
-
-def _unlock(lock: int | None) -> None:
-    if lock is not None:
-        os.close(lock)
-
-
-def _sync_tree(folder: Path) -> None:
-    for path in sorted(folder.rglob("*")):
-        if path.is_dir() or path.is_file():
-            _sync(path)
-    _sync(folder)
-
-
-def _sync(path: Path) -> None:
-    if path.is_dir() and os.name != "posix":  # there a folder can't be opened
-        return
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _sync_folder_of(path: Path) -> None:
-    """Force the rename of `path`, which has been made, to the disk."""
-    try:
-        _sync(path.parent)
-    except OSError as error:
-        if error.errno in (errno.EINVAL, errno.ENOTSUP, errno.EACCES):
-            return  # not every file system can, nor is every folder readable
-        raise _os_error(
-            error,
-            f"{path} was written, but {path.parent} can't be forced to the disk "
-            f"({_reason(error)}): a power cut may still take it away",
-        ) from error

@@ -19,9 +19,10 @@ the new nodes in the order in which it would have visited the old ones.
 
 import contextlib
 
-from minillm.autograd import Node, Tensor, _source_of
+from minillm.autograd import Tensor, _source_of
 from minillm.backend import device_of, random_state, set_random_state
 from minillm.grad_mode import mode
+from minillm.tape import Node
 
 
 def checkpoint(function, *args, **kwargs):

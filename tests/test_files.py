@@ -15,7 +15,7 @@ import pytest
 from faulty_disk import FaultyDisk
 
 import minillm
-from minillm import files
+from minillm import disk, files
 from minillm.files import (
     TEMPORARY_PREFIX,
     atomic_directory,
@@ -259,7 +259,7 @@ def test_where_there_are_no_locks_only_what_is_old_is_removed(tmp_path, monkeypa
     def refuse(handle, operation):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr(files.fcntl, "flock", refuse)
+    monkeypatch.setattr(disk.fcntl, "flock", refuse)
     for name in ("old", "new"):
         (tmp_path / f"{TEMPORARY_PREFIX}{name}").touch()
     os.utime(tmp_path / f"{TEMPORARY_PREFIX}old", (1, time.time() - 4000))

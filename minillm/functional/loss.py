@@ -92,7 +92,7 @@ def cross_entropy(
             of_p = at_target + uniform * class_weight.sum()
         else:
             of_p = at_target = w * g
-        dz = exp  # the last use of it
+        dz = exp  # used for the last time, so dz takes its memory: dz = p of_p - ...
         dz *= (of_p / total)[:, None]
         if label_smoothing:
             dz -= uniform[:, None] * class_weight

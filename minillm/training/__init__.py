@@ -1,11 +1,10 @@
 """Training: the loop, checkpoints, and what a run tells while it goes on."""
 
-from minillm.training.checkpoint import (
+from minillm.training.checkpoint import load_checkpoint, save_checkpoint
+from minillm.training.checkpoint_folder import (
     CheckpointError,
     checkpoints,
     latest_checkpoint,
-    load_checkpoint,
-    save_checkpoint,
     verify_checkpoint,
 )
 from minillm.training.classification import (

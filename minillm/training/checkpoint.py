@@ -12,11 +12,9 @@ still damage what was written long ago; so the digests are verified before anyth
 the checkpoint before a damaged one takes its place.  Nothing in these files can execute.
 """
 
-import hashlib
 import json
 import os
 import platform
-import re
 import shutil
 import textwrap
 import warnings
@@ -30,22 +28,27 @@ import safetensors.numpy
 import minillm
 from minillm.backend import device_of
 from minillm.files import TEMPORARY_PREFIX, atomic_directory
-from minillm.foreign_files import MB, check_ordinary, folder_file, read_bytes, shortened
+from minillm.foreign_files import folder_file, shortened
 from minillm.sealed_weights import write_weights
-from minillm.strict_json import parse_json
+from minillm.training.checkpoint_folder import (
+    BEST_FILE,
+    MODEL_FILE,
+    OPTIMIZER_FILE,
+    TRAINER_FILE,
+    CheckpointError,
+    checkpoints,
+    digest_of,
+    digest_of_content,
+    step_of,
+    verify_checkpoint,
+)
 from minillm.training.saved_state import (
     check_early_stopping_state,
     check_optimizer_state,
     check_scaler_state,
 )
-from minillm.weights_file import read_header, read_weights
+from minillm.weights_file import read_weights
 
-MODEL_FILE, OPTIMIZER_FILE = "model.safetensors", "optimizer.safetensors"
-BEST_FILE, TRAINER_FILE = "best.safetensors", "trainer.json"
-_LARGEST = 64 * MB  # of a trainer.json
-_NAME = re.compile(r"checkpoint-(\d{6,})")
-# What trainer.json holds besides the digests.
-_CONTENT = {"step": int, "settings": dict, "model": dict, "versions": dict, "optimizer": dict}
 # What to say of a setting that differs, where its name isn't enough.
 _MEANING = {
     "data_fingerprint": "the texts, the tokenizer, or how batches are made of them has changed "
@@ -53,10 +56,6 @@ _MEANING = {
 }
 # Settings that checkpoints of earlier versions don't name.
 _BEFORE_THERE_WAS_A_CHOICE = {"optimizer": "adamw", "momentum": 0.0}
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that is damaged, or that belongs to another model or another run."""
 
 
 # ------------------------------------------------------------------------------------- writing
@@ -95,7 +94,7 @@ def save_checkpoint(
         content["scaler"] = scaler.state_dict()
     with atomic_directory(path) as temporary:
         _write(temporary, content, model, optimizer, early_stopping)
-    for old in [p for p in checkpoints(folder) if _step(p) <= step][:-keep]:
+    for old in [p for p in checkpoints(folder) if step_of(p) <= step][:-keep]:
         _remove(old)
     return path
 
@@ -121,8 +120,8 @@ def _write(folder: Path, content: dict, model, optimizer, early_stopping) -> Non
         model.save_pretrained(folder)
     else:
         _write_arrays(folder / MODEL_FILE, model.state_dict())
-    content["digests"] = {file.name: _digest(file) for file in sorted(folder.iterdir())}
-    content["digests"][TRAINER_FILE] = _digest_of_content(content)
+    content["digests"] = {file.name: digest_of(file) for file in sorted(folder.iterdir())}
+    content["digests"][TRAINER_FILE] = digest_of_content(content)
     (folder / TRAINER_FILE).write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
@@ -151,93 +150,7 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _digest(file: Path) -> str:
-    sha256 = hashlib.sha256()
-    with open(file, "rb") as stream:
-        while block := stream.read(1 << 20):
-            sha256.update(block)
-    return sha256.hexdigest()
-
-
-def _digest_of_content(content: dict) -> str:
-    """The digest of trainer.json, which can't contain its own: of all the rest of it."""
-    digests = {name: d for name, d in content["digests"].items() if name != TRAINER_FILE}
-    text = json.dumps(content | {"digests": digests}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 # ------------------------------------------------------------------------------------- reading
-
-
-def checkpoints(folder: str | os.PathLike) -> list[Path]:
-    """The checkpoint folders in `folder`, oldest first, damaged or not."""
-    found = [p for p in Path(folder).glob("checkpoint-*") if _NAME.fullmatch(p.name)]
-    return sorted((p for p in found if p.is_dir()), key=_step)
-
-
-def _step(path: Path) -> int:
-    return int(path.name.removeprefix("checkpoint-"))
-
-
-def latest_checkpoint(folder: str | os.PathLike) -> Path | None:
-    """The newest checkpoint in `folder` whose files are all as they were written; None if `folder`
-    has no checkpoint at all.
-
-    Warns of each damaged one that it passes over; raises CheckpointError if all are damaged.
-    """
-    found = checkpoints(folder)
-    for path in reversed(found):
-        try:
-            verify_checkpoint(path)
-            return path
-        except CheckpointError as error:
-            damage = error
-            warnings.warn(f"{error}; looking for the checkpoint before it", stacklevel=2)
-    if found:
-        raise CheckpointError(f"no checkpoint in {folder} is intact, the oldest neither: {damage}")
-    return None
-
-
-def verify_checkpoint(path: str | os.PathLike) -> dict:
-    """The content of trainer.json, if every file has its digest; else CheckpointError."""
-    path = Path(path)
-    try:
-        file = folder_file(path, TRAINER_FILE)
-        content = parse_json(read_bytes(file, _LARGEST), file, infinite=True)
-        digests = content["digests"]
-        for name, kind in _CONTENT.items():
-            if type(content[name]) is not kind:
-                raise TypeError(name)
-        for name in (TRAINER_FILE, MODEL_FILE, OPTIMIZER_FILE, *digests):
-            file = folder_file(path, name)  # and nothing that lies elsewhere
-            _check_size(file)
-            found = _digest_of_content(content) if name == TRAINER_FILE else _digest(file)
-            if found != digests[name]:
-                raise CheckpointError(f"{path} is damaged: {name} differs from its digest")
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path} is damaged: {error}") from error
-    except OSError as error:
-        reason = f"{error.filename or path} can't be read: {error.strerror}"
-        raise CheckpointError(f"{path} is damaged: {reason}") from error
-    except CheckpointError:
-        raise
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        # not JSON any more, or another one
-        raise CheckpointError(
-            f"{path} is damaged: {TRAINER_FILE} can't be read ({shortened(error)})"
-        ) from error
-    return content
-
-
-def _check_size(file: Path) -> None:
-    """Before a digest of all of it: arrays take what their header says, other files little."""
-    try:
-        if file.suffix == ".safetensors":
-            read_header(file)
-        else:
-            check_ordinary(file, _LARGEST)
-    except ValueError as error:
-        raise CheckpointError(f"{file.parent} is damaged: {error}") from error
 
 
 def load_checkpoint(

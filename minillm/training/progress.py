@@ -28,7 +28,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from minillm.files import atomic_write, cannot_write
+from minillm.disk import cannot_write
+from minillm.files import atomic_write
 
 METRICS_FILE = "metrics.jsonl"
 #: The fields that differ between two runs of the same computation.

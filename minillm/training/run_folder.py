@@ -19,7 +19,8 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from minillm.files import cannot_write, remove_leftovers
+from minillm.disk import cannot_write
+from minillm.files import remove_leftovers
 
 try:
     import fcntl

@@ -10,6 +10,7 @@ import numpy as np
 from minillm import optim
 from minillm.backend import get_device
 from minillm.training.mixed_precision import PRECISIONS
+from minillm.training.parameter_groups import describe_groups
 from minillm.training.processes import processes_are_possible
 
 # The learning rate, a function of (step, peak, warmup, total).
@@ -95,6 +96,25 @@ def check_settings(trainer) -> None:
     if trainer.processes > 1:
         _check_processes(trainer)
     get_device(trainer.device)
+
+
+def run_settings(trainer) -> dict:
+    """What a resumed run must have in common with this one.  (Patience is not among it: with
+    more of it, a run goes on where less has stopped it.)"""
+    settings = {name: getattr(trainer, name) for name in SETTINGS}
+    if trainer.data_fingerprint is None:  # the batches of minillm.data know their own
+        settings["data_fingerprint"] = getattr(trainer.batches, "fingerprint", None)
+    frozen = [name for name, p in trainer.model.named_parameters() if not p.requires_grad]
+    settings["frozen"] = frozen or None
+    if trainer.precision != "float32":
+        settings |= {name: getattr(trainer, name) for name in MIXED_PRECISION_SETTINGS}
+    if trainer.parameter_groups is not None:
+        settings["groups"] = describe_groups(trainer.updater.param_groups, trainer.rate_scales)
+    if trainer.monitor is not None:  # what is kept depends on when it is looked for
+        settings["validate_every"] = trainer.validate_every
+    elif trainer.schedule == "constant":  # then more steps change nothing in those before
+        del settings["steps"]
+    return settings
 
 
 def _check_processes(trainer) -> None:

@@ -20,23 +20,23 @@ import numpy as np
 import minillm
 from minillm import nn, optim
 from minillm.autograd import Tensor
-from minillm.training import checkpoint
+from minillm.training.checkpoint import load_checkpoint, save_checkpoint
+from minillm.training.checkpoint_folder import checkpoints, latest_checkpoint, verify_checkpoint
 from minillm.training.divergence import TrainingDiverged, diagnose
 from minillm.training.early_stopping import EarlyStopping
 from minillm.training.interrupt import StopRequest, TrainingInterrupted
 from minillm.training.mixed_precision import GradScaler, scale_loss
 from minillm.training.objective import as_numbers, checked, count_examples, count_tokens
 from minillm.training.parallel import MicroBatches
-from minillm.training.parameter_groups import describe_groups, parameter_groups, split_scales
+from minillm.training.parameter_groups import parameter_groups, split_scales
 from minillm.training.processes import MicroBatchProcesses
 from minillm.training.progress import Metrics, ProgressBar
 from minillm.training.run_folder import own_run_folder
 from minillm.training.settings import (
-    MIXED_PRECISION_SETTINGS,
     OPTIMIZERS,
     SCHEDULES,
-    SETTINGS,
     check_settings,
+    run_settings,
 )
 
 RANK = 0  # among processes that train together; each needs random numbers of its own
@@ -108,11 +108,8 @@ class Trainer:
         self.scaler = self._make_scaler()
 
     def _make_scaler(self) -> GradScaler:
-        return GradScaler(
-            self.loss_scale,
-            growth_interval=self.loss_scale_growth,
-            enabled=self.precision == "float16",
-        )
+        growth, enabled = self.loss_scale_growth, self.precision == "float16"
+        return GradScaler(self.loss_scale, growth_interval=growth, enabled=enabled)
 
     # --------------------------------------------------------------------------------- one step
 
@@ -132,7 +129,7 @@ class Trainer:
         loss, norm, scale = values["loss"], values["gradient_norm"], self.scaler.get_scale()
         if not (math.isfinite(loss) and (math.isfinite(norm) or scale > 1)):
             where = f"step {step + 1}: loss {loss}, gradient norm {norm}, learning rate {rate:.3g}"
-            saved = checkpoint.checkpoints(self.out) if self.out is not None else []
+            saved = checkpoints(self.out) if self.out is not None else []
             last = saved[-1] if saved else None
             in_this_thread = MicroBatches(self.model, self._compute)
             raise TrainingDiverged(
@@ -193,8 +190,8 @@ class Trainer:
 
     def learning_rate_at(self, step: int) -> float:
         """The rate of the update from `step` to step + 1."""
-        schedule = SCHEDULES[self.schedule]
-        return schedule(step, self.learning_rate, self.warmup_steps, self.steps)
+        rate = SCHEDULES[self.schedule]
+        return rate(step, self.learning_rate, self.warmup_steps, self.steps)
 
     # --------------------------------------------------------------------------- the whole run
 
@@ -259,48 +256,28 @@ class Trainer:
         self.sealed_metrics = None
         if self.out is None:
             return 0
-        if not resume and checkpoint.checkpoints(self.out):
-            raise FileExistsError(
-                f"{self.out} holds the checkpoints of a run: go on with it by --resume "
-                "(trainer.run(resume=True)), or choose another folder"
-            )
-        path = checkpoint.latest_checkpoint(self.out)
+        if not resume and checkpoints(self.out):
+            hint = "go on with it by --resume (trainer.run(resume=True)), or choose another folder"
+            raise FileExistsError(f"{self.out} holds the checkpoints of a run: {hint}")
+        path = latest_checkpoint(self.out)
         if path is None:  # a new run, or one that was stopped before its first checkpoint
             return 0
-        self.sealed_metrics = checkpoint.verify_checkpoint(path).get("metrics")
-        return checkpoint.load_checkpoint(
-            *(path, self.model, self.updater, self._settings()),
+        self.sealed_metrics = verify_checkpoint(path).get("metrics")
+        return load_checkpoint(
+            *(path, self.model, self.updater, run_settings(self)),
             early_stopping=self.early_stopping,
             scaler=self.scaler,
         )
 
     def _save(self, done: int, sealed_metrics: str | None) -> None:
         if self.out is not None:
-            checkpoint.save_checkpoint(
-                *(self.out, done, self.model, self.updater, self._settings()),
+            save_checkpoint(
+                *(self.out, done, self.model, self.updater, run_settings(self)),
                 keep=self.keep_checkpoints,
                 early_stopping=self.early_stopping,
                 scaler=self.scaler,
                 metrics=sealed_metrics,
             )
-
-    def _settings(self) -> dict:
-        """What a resumed run must have in common with this one.  (Patience is not among it: with
-        more of it, a run goes on where less has stopped it.)"""
-        settings = {name: getattr(self, name) for name in SETTINGS}
-        if self.data_fingerprint is None:  # the batches of minillm.data know their own
-            settings["data_fingerprint"] = getattr(self.batches, "fingerprint", None)
-        frozen = [name for name, p in self.model.named_parameters() if not p.requires_grad]
-        settings["frozen"] = frozen or None
-        if self.precision != "float32":
-            settings |= {name: getattr(self, name) for name in MIXED_PRECISION_SETTINGS}
-        if self.parameter_groups is not None:
-            settings["groups"] = describe_groups(self.updater.param_groups, self.rate_scales)
-        if self.monitor is not None:  # what is kept depends on when it is looked for
-            settings["validate_every"] = self.validate_every
-        elif self.schedule == "constant":  # then more steps change nothing in those before
-            del settings["steps"]
-        return settings
 
     def _due(self, done: int, every) -> bool:
         return self._finished(done) or (every is not None and done % every == 0)

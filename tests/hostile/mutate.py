@@ -15,7 +15,9 @@ from random import Random
 
 from hostile.seeds import Seed
 
-from minillm.training.checkpoint import _digest_of_content  # what an attacker can compute, too
+from minillm.training.checkpoint_folder import (
+    digest_of_content,  # what an attacker can compute, too
+)
 
 # What is no bytes: ("link", where to), ("pipe",), ("folder",), ("zeros", how many), ("gone",)
 Content = bytes | tuple
@@ -648,7 +650,7 @@ def _make_digests(files: dict[str, Content]) -> None:
                     data = files.get(f"{folder}/{other}")
                     if isinstance(data, bytes):
                         values["digests"][other] = hashlib.sha256(data).hexdigest()
-                values["digests"]["trainer.json"] = _digest_of_content(values)
+                values["digests"]["trainer.json"] = digest_of_content(values)
             else:
                 for array, entry in values["arrays"].items():
                     data = files.get(f"{array}.bin")

@@ -15,7 +15,8 @@ from minillm.files import complete_files
 from minillm.models import BertModel, GPTForCausalLM, LlamaForCausalLM
 from minillm.text import BPETokenizer
 from minillm.text.opening import open_tokenizer
-from minillm.training.checkpoint import CheckpointError, _digest_of_content, load_checkpoint
+from minillm.training.checkpoint import load_checkpoint
+from minillm.training.checkpoint_folder import CheckpointError, digest_of_content
 
 MODELS = {"bert": BertModel, "gpt": GPTForCausalLM, "llama": LlamaForCausalLM}
 
@@ -142,7 +143,7 @@ def test_a_checkpoint_that_names_files_elsewhere(tmp_path, name):
     path = folder / "trainer.json"
     content = json.loads(path.read_text())
     content["digests"][name] = "0" * 64
-    content["digests"]["trainer.json"] = _digest_of_content(content)
+    content["digests"]["trainer.json"] = digest_of_content(content)
     path.write_text(json.dumps(content))
     with pytest.raises(CheckpointError, match="no name of a file in the folder"):
         load_checkpoint(folder, *checkpoint_parts(False)[:2], CHECKPOINT_SETTINGS)
@@ -164,7 +165,7 @@ def test_a_checkpoint_whose_digests_fit_and_whose_optimizer_does_not(tmp_path, c
     path = folder / "trainer.json"
     content = json.loads(path.read_text())
     change(content["optimizer"])
-    content["digests"]["trainer.json"] = _digest_of_content(content)
+    content["digests"]["trainer.json"] = digest_of_content(content)
     path.write_text(json.dumps(content))
     model, optimizer, _ = checkpoint_parts(False)
     before = {name: array.copy() for name, array in model.state_dict().items()}

@@ -17,7 +17,7 @@ import minillm
 from minillm import functional as F
 from minillm import nn
 from minillm.training import Trainer, TrainingInterrupted
-from minillm.training.checkpoint import _digest_of_content
+from minillm.training.checkpoint_folder import digest_of_content
 
 V, T, WIDTH = 17, 6, 16  # ids, positions, width
 
@@ -95,7 +95,7 @@ def interrupt_at(step: int, number: signal.Signals = signal.SIGINT):
 
 def write_trainer_json(path: Path, content: dict) -> None:
     """A trainer.json whose digest is right, as another version of minillm may have written it."""
-    content["digests"]["trainer.json"] = _digest_of_content(content)
+    content["digests"]["trainer.json"] = digest_of_content(content)
     (path / "trainer.json").write_text(json.dumps(content))
 
 

@@ -67,8 +67,6 @@ class Tensor:
         return self.data.shape[0]
 
     def __iter__(self):
-        if self.ndim > 1 and not self.requires_grad:  # nothing to record: views are enough
-            return (Tensor(self.data[i]) for i in range(len(self)))
         return (self[i] for i in range(len(self)))
 
     def __bool__(self):

@@ -147,11 +147,13 @@ def _gelu_float32(xp, x):
     return x * Phi, bell
 
 
+C, K = math.sqrt(2 / math.pi), 0.044715  # of GELU's tanh form
+
+
 def _tanh_u(xp, x, square):
-    """tanh(u), u = c x (1 + k x^2), c = sqrt(2/pi) and k = 0.044715; square = x^2."""
-    c, k = math.sqrt(2 / math.pi), 0.044715
-    t = (c * k) * square
-    t += c
+    """tanh(u), u = C x (1 + K x^2); square = x^2."""
+    t = (C * K) * square
+    t += C
     t *= x  # u
     return xp.tanh(t)
 
@@ -161,13 +163,12 @@ def _gelu_tanh(xp, x):
     """GELU's tanh form and its derivative.
 
     Phi = (1 + tanh u) / 2, and the derivative is Phi + x (1 - tanh(u)^2) / 2 du/dx with
-    du/dx = c + 3 c k x^2 (c and k as above).
+    du/dx = C + 3 C K x^2.
     """
-    c, k = math.sqrt(2 / math.pi), 0.044715
     square = x * x
     t = _tanh_u(xp, x, square)
-    square *= 1.5 * c * k
-    square += 0.5 * c  # 1/2 du/dx
+    square *= 1.5 * C * K
+    square += 0.5 * C  # 1/2 du/dx
     dydx = t * t
     dydx = 1 - dydx
     dydx *= square

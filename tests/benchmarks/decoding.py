@@ -8,66 +8,28 @@ As in training_steps.py each side is a process of its own and the processes take
 import argparse
 import contextlib
 import importlib.util
-import json
 import os
 import platform
 import statistics
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 from decoding_sides import CASES, POSITIONS
-from training_steps import PAUSE, TOLERANCE, processor
+from training_steps import processor
+from turns import TOLERANCE, Worker
 
-HERE = Path(__file__).resolve().parent
 SIDES = ("torch", "minillm")
 
 
-class Worker:
+def start(side: str, case: str, threads: int) -> Worker:
     """A process that writes tokens on request."""
-
-    def __init__(self, side: str, case: str, threads: int):
-        self.side, self.case = side, case
-        environment = dict(os.environ)
-        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-            environment[name] = str(threads)
-        environment["PYTHONPATH"] = os.pathsep.join(  # measure this checkout
-            [str(HERE.parents[1]), *filter(None, [environment.get("PYTHONPATH")])]
-        )
-        self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "decoding_sides.py"), side, case, str(threads)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
-        self.library = self._answer()
-
-    def ask(self, request: str):
-        print(request, file=self.process.stdin, flush=True)
-        answer = self._answer()
-        time.sleep(PAUSE)
-        return answer
-
-    def _answer(self):
-        line = self.process.stdout.readline()
-        if not line:  # the worker has printed its traceback
-            raise SystemExit(f"{self.case}: the process for {self.side!r} stopped")
-        return json.loads(line)
-
-    def __enter__(self) -> "Worker":
-        return self
-
-    def __exit__(self, *exception) -> None:
-        self.process.stdin.close()  # no more requests: the worker ends
-        self.process.wait()
+    return Worker(side, case, "decoding_sides.py", threads, words=[str(threads)])
 
 
 def measure(case: str, rounds: int, count: int, threads: int) -> tuple[dict, dict]:
     """{(side, position): the seconds a token took in each turn}, {side: library}."""
     with contextlib.ExitStack() as stack:
-        workers = [stack.enter_context(Worker(side, case, threads)) for side in SIDES]
+        workers = [stack.enter_context(start(side, case, threads)) for side in SIDES]
+        for worker in workers:
+            worker.ready()
         compare(case, *(worker.ask("check") for worker in workers))
         times: dict = {(side, position): [] for side in SIDES for position in POSITIONS}
         for position in POSITIONS:

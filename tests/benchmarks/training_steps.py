@@ -16,10 +16,8 @@ from pathlib import Path
 
 import flops
 import shapes
-from turns import KEPT, PAUSE, TOLERANCE, measure
+from turns import KEPT, measure
 from worker import PRODUCT
-
-__all__ = ["PAUSE", "TOLERANCE", "processor"]  # decoding.py measures in the same way
 
 PARTS = [*shapes.PARTS, shapes.ADAMW]
 GROUPS = {  # short names for --only

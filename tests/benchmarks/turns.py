@@ -25,22 +25,22 @@ MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(KEPT), "MALLOC_TRIM_THRESHOLD_": str(KEP
 
 
 class Worker:
-    """A process that runs one side of one case on request."""
+    """A process that runs one side of one case on request: `program SIDE CASE`, and more words."""
 
-    def __init__(self, side: str, case: str):
+    def __init__(self, side, case, program="worker.py", threads: int = THREADS, words=()):
         self.side, self.case = side, case
         # OpenBLAS shall choose its kernel for this processor, as it does for a user.
         left_out = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", *MALLOC)
         environment = {n: value for n, value in os.environ.items() if n not in left_out}
         for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-            environment[name] = str(THREADS)
+            environment[name] = str(threads)
         if side == "torch-malloc":
             environment |= MALLOC
         environment["PYTHONPATH"] = os.pathsep.join(  # measure this checkout
             [str(HERE.parents[1]), *filter(None, [environment.get("PYTHONPATH")])]
         )
         self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "worker.py"), side, case],
+            [sys.executable, str(HERE / program), side, case, *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

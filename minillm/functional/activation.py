@@ -110,8 +110,8 @@ def gelu(x, approximate="none"):
     return y, backward if is_grad_enabled() else None
 
 
-# The two bodies below compute in place where they can: an operation costs less time than the memory
-# for its result.
+# GELU is computed in place where it can be: an operation costs less time than the memory for its
+# result.
 
 
 @fuse

@@ -378,8 +378,8 @@ pictures(options.out / "learning_curves.png")
 # With 100 labelled reviews the real network is where the small one gets with 20,000: two hundred
 # times as many. A quarter of an hour of reading, which is what lesson 05 could afford, isn't worth
 # anything here until there are many labels. And yet: lesson 06's n-grams, which have read nothing,
-# reach 92 % with all of them. Pretraining pays where labels are few. (With all of them, whole
-# reviews and a second look at each, MiniLM gets to 92.4 % [91.7, 93.1] in fifty minutes: level with
+# reach 92 % with all of them. Pretraining pays where labels are few. (With all of them, up to 512
+# tokens of each and a second look, MiniLM gets to 92.4 % [91.7, 93.1] in fifty minutes: level with
 # the n-grams, not ahead. `--start pretrained --examples all --max-length 512 --epochs 2`)
 
 # %% [markdown]
